@@ -1,0 +1,56 @@
+"""Every knob of the installation: the flags of `tandem run` and the bounds that are not per fabric.
+
+A knob is read once, at start, from the flag, else from TANDEM_<FLAG>, else from the default here; nothing below
+the composition root reads the environment. Defaults that belong to one fabric are declared in `controller.api`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def default_data_dir() -> Path:
+    """The folder for the database and the Git mirrors: `$XDG_STATE_HOME/tandem`."""
+    state_home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state_home) / "tandem"
+
+
+class Bounds(BaseModel):
+    """Limits on what a repository may bring in; what exceeds one is refused by name, never truncated."""
+
+    model_config = ConfigDict(frozen=True)
+
+    document_bytes: int = 1 << 20
+    file_bytes: int = 4 << 20
+    depth: int = 64
+    documents_per_file: int = 2_000
+    aliases_per_file: int = 1_000
+    expanded_nodes: int = 200_000
+
+
+class Settings(BaseModel):
+    """What one controller process was started with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    database: str = ""
+    data_dir: Path = Field(default_factory=default_data_dir)
+    metrics_bind: str = "127.0.0.1:8080"
+    controller_namespace: str = "tandem-system"
+    allow_insecure_git: bool = False
+    allow_namespaces: tuple[str, ...] = ()
+    in_flight: int = Field(default=64, description="Writes to the Kubernetes API under way at once.")
+    workers: int = Field(default=16, description="Fabrics worked on at once.")
+    request_timeout: float = Field(default=30.0, description="Seconds for one Kubernetes request.")
+    git_timeout: float = Field(default=60.0, description="Seconds for one Git network call.")
+    bounds: Bounds = Bounds()
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL; a SQLite file in the data folder unless one was given."""
+        return self.database or f"sqlite:///{self.data_dir / 'tandem.db'}"
