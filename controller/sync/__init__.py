@@ -1,0 +1,1 @@
+"""Fabrics: Git → parse → plan → apply → record, and back: edit → commit → push → record."""
