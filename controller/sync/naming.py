@@ -1,0 +1,49 @@
+"""Names that are computed, never chosen: field managers, conflicts, and the files of imported objects.
+
+All deterministic, so that finding a thing again never makes a second one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from controller.objects import ObjectKey
+
+MANAGER_BYTES = 128  # the API server refuses longer field manager names
+CONFLICT_NAME_BYTES = 253  # a DNS subdomain, as every object name here
+_UNSAFE = re.compile(rb"[^a-z0-9.\-]")
+
+
+def field_manager(install_id: str, namespace: str, fabric: str) -> str:
+    """`tandem:<install id, 4 hex>:<namespace>/<fabric>`, its tail replaced by a hash beyond 128 bytes."""
+    name = f"tandem:{install_id.replace('-', '')[:4]}:{namespace}/{fabric}"
+    if len(name.encode()) <= MANAGER_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name[: MANAGER_BYTES - 13]}-{digest}"
+
+
+def conflict_name(fabric: str, fabric_uid: str, key: ObjectKey) -> str:
+    """`<fabric>-<kind>-<name>-<hash>`; the readable part is cut, never the hash."""
+    identity = f"{fabric_uid}\x00{key.group}\x00{key.kind}\x00{key.namespace}\x00{key.name}"
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    readable = re.sub(r"[^a-z0-9.-]", "-", f"{fabric}-{key.kind.lower()}-{key.name}".lower())
+    return f"{readable[: CONFLICT_NAME_BYTES - 9].strip('-.')}-{digest}"
+
+
+def escaped_component(name: str) -> str:
+    """A path component for an object's name: what is outside `[a-z0-9.-]` becomes `_xx`, byte by byte."""
+    escaped = _UNSAFE.sub(lambda found: b"_%02x" % found.group()[0], name.encode()).decode()
+    return "_2e" + escaped[1:] if escaped.startswith(".") else escaped
+
+
+def import_path(kind_directory: str, key: ObjectKey, *, many_namespaces: bool) -> str:
+    """The file of an imported object, relative to the fabric's directory."""
+    parts = [kind_directory.strip("/")]
+    if not key.namespace:
+        parts.append("_cluster")
+    elif many_namespaces:
+        parts.append(escaped_component(key.namespace))
+    parts.append(f"{escaped_component(key.name)}.yaml")
+    return "/".join(part for part in parts if part)
