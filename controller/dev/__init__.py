@@ -1,4 +1,4 @@
-"""The local control plane: a real Kubernetes (and Git server) on this machine, for `tandem dev`, the demo and the tests.
+"""The local control plane: a real Kubernetes and Git server on this machine, for `tandem dev`, the demo and the tests.
 
 locate.py finds the programs, build.py makes them where there are none, controlplane.py runs them.
 """
