@@ -1,0 +1,393 @@
+"""Fabric: one directory of one Git repository ↔ the objects of some kinds in some namespaces."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from controller.api.meta import (
+    LABEL_LENGTH,
+    NAME_LENGTH,
+    Cel,
+    Column,
+    Duration,
+    ListMap,
+    ListSet,
+    Model,
+    NameRef,
+    Resource,
+    Within,
+)
+from controller.api.v1alpha1.fabricstatus import FabricStatus
+from controller.api.v1alpha1.values import (
+    BRANCH,
+    GROUP,
+    KIND,
+    ONE_LINE,
+    URL,
+    Directory,
+    KindName,
+    ManagerGlob,
+    NamespaceName,
+    PathPattern,
+)
+
+
+class Layout(StrEnum):
+    """How the directory is arranged."""
+
+    PLAIN = "Plain"
+
+
+class Direction(StrEnum):
+    """Which way changes flow."""
+
+    BIDIRECTIONAL = "Bidirectional"
+    GIT_TO_CLUSTER = "GitToCluster"
+    CLUSTER_TO_GIT = "ClusterToGit"
+
+
+class KindDirection(StrEnum):
+    """Which way changes of one kind flow: a fabric's directions, and two that only a kind can have."""
+
+    BIDIRECTIONAL = "Bidirectional"
+    GIT_TO_CLUSTER = "GitToCluster"
+    CLUSTER_TO_GIT = "ClusterToGit"
+    DISABLED = "Disabled"
+    MANUAL_ONLY = "ManualOnly"
+
+
+class ConflictStrategy(StrEnum):
+    """Who wins where both sides changed the same field."""
+
+    USER_GUIDED = "UserGuided"
+    GIT_WINS = "GitWins"
+    CLUSTER_WINS = "ClusterWins"
+    MERGE = "Merge"
+    TIMESTAMP_WINS = "TimestampWins"
+
+
+class Propagate(StrEnum):
+    """What becomes of a deletion in the cluster that nobody is known to have meant."""
+
+    CONFLICT = "Conflict"
+    OBSERVED = "Observed"
+    NEVER = "Never"
+
+
+class OnRemoval(StrEnum):
+    """What becomes of the objects when the Fabric is deleted."""
+
+    ORPHAN = "Orphan"
+    PRUNE = "Prune"
+
+
+class Author(Model):
+    """Who the commits of write-backs are by."""
+
+    name: Annotated[
+        str, Field(min_length=1, max_length=128, description="The author's name in Tandem's commits."), ONE_LINE
+    ] = "Tandem"
+    email: Annotated[
+        str, Field(min_length=1, max_length=254, description="The author's address in Tandem's commits."), ONE_LINE
+    ] = "tandem@localhost"
+
+
+class Repository(Model):
+    """Where the documents are, and how Git is spoken to."""
+
+    url: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2048,
+            description="The repository's URL, https://…, without credentials. Addresses that resolve to loopback or "
+            "link-local networks or to the API server are refused unless the controller runs with "
+            "--allow-insecure-git.",
+        ),
+        URL,
+    ]
+    branch: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=244,
+            description="The branch that is followed and written to. Changing it starts a new comparison: objects "
+            "missing by then stop the plan until they are confirmed.",
+        ),
+        BRANCH,
+    ] = "main"
+    directory: Annotated[
+        Directory,
+        Field(
+            description="The directory whose documents take part, with everything below it, relative to the "
+            "repository's root. Nothing outside it is ever read or written."
+        ),
+    ] = "."
+    credentials_secret_ref: NameRef | None = Field(
+        default=None,
+        description="A Secret of this namespace with username and password, or bearerToken; ca.crt adds a CA. Absent: "
+        "the repository is read and written without authentication.",
+    )
+    author: Author = Field(default=Author(), description="The author of Tandem's commits.")
+
+
+class Target(Model):
+    """Which part of the cluster takes part."""
+
+    namespaces: Annotated[
+        tuple[NamespaceName, ...],
+        Field(
+            max_length=100,
+            description='The namespaces whose objects take part. Empty: the Fabric\'s own namespace. ["*"]: all. Other '
+            "namespaces than the own one only where the controller runs with --allow-namespaces. A document without "
+            "metadata.namespace goes to the first entry (to the own namespace for *).",
+        ),
+        ListSet(),
+        Cel("!self.exists(n, n == '*') || size(self) == 1", "* means all namespaces and stands alone"),
+    ] = ()
+    cluster_scoped: bool = Field(
+        default=False,
+        description="Whether cluster-scoped objects take part, such as Namespaces, CRDs and ClusterRoles.",
+    )
+
+
+class ResourceRule(Model):
+    """One kind that takes part, and how."""
+
+    group: Annotated[
+        str,
+        Field(max_length=NAME_LENGTH, description="The API group without version; empty for the core group."),
+        GROUP,
+    ] = ""
+    kind: Annotated[
+        str, Field(min_length=1, max_length=LABEL_LENGTH, description="The kind, such as Deployment."), KIND
+    ]
+    directory: Annotated[
+        Directory | None,
+        Field(
+            description="Where an imported object's document is put, below repository.directory. Default: the kind's "
+            "plural, such as deployments."
+        ),
+    ] = None
+    direction: KindDirection | None = Field(
+        default=None,
+        description="Which way changes of this kind flow. Default: sync.direction. Disabled: this kind is left alone "
+        "on both sides. ManualOnly: it takes part only in runs that a SyncJob asks for.",
+    )
+    import_: bool = Field(
+        default=False,
+        alias="import",
+        description="Whether objects of this kind that only the cluster has are written to Git. Objects with an owner, "
+        "objects of other tools (Helm, Argo CD, Flux), what the system makes itself, and Secrets are never imported.",
+    )
+
+
+class Editors(Model):
+    """Which field managers are people. Entries add to the defaults and come before them."""
+
+    include: Annotated[
+        tuple[ManagerGlob, ...],
+        Field(
+            max_length=100,
+            description="Managers whose changes are edits, as globs over the whole name. Added to the defaults: "
+            "kubectl*, k9s, lens*, headlamp*, Mozilla, *dashboard*, tandem-rest. !glob takes a default back.",
+        ),
+        ListSet(),
+    ] = ()
+    exclude: Annotated[
+        tuple[ManagerGlob, ...],
+        Field(
+            max_length=100,
+            description="Managers whose changes are left alone and only counted. Added to the defaults: the "
+            "Kubernetes controllers, *-controller, *-operator, helm, argocd*, flux* and others. !glob takes a default "
+            "back. Where include and exclude both match, exclude wins.",
+        ),
+        ListSet(),
+    ] = ()
+
+
+class Sync(Model):
+    """How the two sides are kept in step."""
+
+    direction: Direction = Field(
+        default=Direction.BIDIRECTIONAL,
+        description="Bidirectional: commits become live objects and live edits become commits. GitToCluster: live "
+        "edits of declared fields are put back. ClusterToGit: Git follows the cluster.",
+    )
+    interval: Annotated[
+        Duration,
+        Field(description="How often the branch is looked at when nobody asks for it, from 1s to 24h."),
+        Within("1s", "24h"),
+    ] = Duration("1m")
+    conflict_strategy: ConflictStrategy = Field(
+        default=ConflictStrategy.USER_GUIDED,
+        description="What happens to a field that both sides changed, and to an object that both sides had before "
+        "Tandem did. UserGuided: a SyncConflict waits for a decision. GitWins, ClusterWins: that side's value. Merge: "
+        "lists and maps are united, scalars wait for a decision. TimestampWins: the later change; unknown times wait "
+        "for a decision.",
+    )
+    auto_resolve_simple: bool = Field(
+        default=False,
+        description="Whether conflicts in which no scalar clashes are resolved by merging, whatever the strategy.",
+    )
+    batch_window: Annotated[
+        Duration,
+        Field(description="How long live edits are gathered before they are committed together, from 0s to 60s."),
+        Within("0s", "60s"),
+    ] = Duration("500ms")
+    max_edits: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100_000,
+            description="The most objects whose live edits one plan may write to Git; more stop the plan with "
+            "EditGuard until they are confirmed. Imports do not count.",
+        ),
+    ] = 200
+    max_commits_per_hour: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10_000,
+            description="The most commits an hour for edits of one object; after that its edits are a conflict. 0: no "
+            "limit.",
+        ),
+    ] = 20
+    editors: Editors = Field(default=Editors(), description="Which field managers are people, and which are programs.")
+
+
+class Deletion(Model):
+    """What a deletion on one side does to the other."""
+
+    prune: bool = Field(
+        default=True,
+        description="Whether an object whose document was removed from Git is deleted. false: kept, and forgotten.",
+    )
+    propagate: Propagate = Field(
+        default=Propagate.CONFLICT,
+        description="What the deletion of a declared object in the cluster does. Conflict: it opens a SyncConflict. "
+        "Observed: the document is removed from Git after settle. Never: the object is created again.",
+    )
+    settle: Annotated[
+        Duration,
+        Field(
+            description="With propagate Observed: how long an object must stay away before its document is removed, "
+            "from 0s to 1h."
+        ),
+        Within("0s", "1h"),
+    ] = Duration("30s")
+    max_deletions: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100_000,
+            description="The most deletions, on either side, that one plan may hold; more stop the plan with "
+            "DeletionGuard until they are confirmed.",
+        ),
+    ] = 100
+    max_deletion_percent: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description="The most deletions as a percentage of the objects that are kept in step; counted from 10 "
+            "deletions up.",
+        ),
+    ] = 50
+    on_removal: OnRemoval = Field(
+        default=OnRemoval.ORPHAN,
+        description="What deleting the Fabric does to its objects. Orphan: nothing. Prune: they are deleted from the "
+        "cluster. Git is not touched in either case.",
+    )
+
+
+class IgnoreRule(Model):
+    """Differences that are never edits and never put back."""
+
+    rules: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "(has(self.paths) && size(self.paths) > 0) || (has(self.managers) && size(self.managers) > 0)",
+            "an ignore rule names paths, managers, or both",
+        ),
+    )
+
+    kinds: Annotated[
+        tuple[KindName, ...],
+        Field(max_length=100, description="The kinds it is for, such as Deployment or Deployment.apps. Empty: all."),
+        ListSet(),
+    ] = ()
+    paths: Annotated[
+        tuple[PathPattern, ...],
+        Field(
+            max_length=100,
+            description="JSON pointers of fields that are left alone with all below them. * stands for one segment, "
+            "{name=web} for an element of a keyed list.",
+        ),
+        ListSet(),
+    ] = ()
+    managers: Annotated[
+        tuple[ManagerGlob, ...],
+        Field(max_length=100, description="Field managers, as globs, whose fields are left alone."),
+        ListSet(),
+    ] = ()
+
+
+class FabricSpec(Model):
+    """What is kept in step, and how."""
+
+    repository: Repository = Field(description="The Git side: repository, branch and directory.")
+    layout: Layout = Field(
+        default=Layout.PLAIN,
+        description="How the directory is arranged. Plain: every YAML or JSON document below it whose kind takes part, "
+        "wherever it lies.",
+    )
+    target: Target = Field(default=Target(), description="The cluster side: which namespaces take part.")
+    resources: Annotated[
+        tuple[ResourceRule, ...],
+        Field(
+            max_length=200,
+            description="The kinds that take part. Empty: the kinds that the documents hold, and nothing is imported.",
+        ),
+        ListMap(("group", "kind")),
+    ] = ()
+    sync: Sync = Field(default=Sync(), description="Direction, interval, conflicts and write-back.")
+    deletion: Deletion = Field(default=Deletion(), description="What a deletion on one side does to the other.")
+    ignore: Annotated[
+        tuple[IgnoreRule, ...],
+        Field(max_length=100, description="Differences that are left alone, beside the built-in ones."),
+    ] = ()
+    suspend: bool = Field(
+        default=False,
+        description="true: nothing is read, applied, written or deleted until it is false again; a run under way is "
+        "finished.",
+    )
+
+
+class Fabric(Resource):
+    """Keeps one directory of one Git repository and the objects of some kinds in some namespaces in step, both ways."""
+
+    rules: ClassVar[tuple[Cel, ...]] = (
+        Cel("size(self.metadata.name) <= 63", "the name of a Fabric has at most 63 characters; it becomes a label"),
+    )
+    plural: ClassVar[str] = "fabrics"
+    short_name: ClassVar[str] = "fab"
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        Column("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
+        Column("Revision", ".status.revision.applied", description="The commit that is in step"),
+        Column("Objects", ".status.inventory.kept", type="integer"),
+        Column("Conflicts", ".status.conflicts", type="integer"),
+        Column("Suspended", ".spec.suspend", type="boolean"),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+        Column("URL", ".spec.repository.url", priority=1),
+        Column("Branch", ".spec.repository.branch", priority=1),
+        Column("Directory", ".spec.repository.directory", priority=1),
+        Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
+    )
+
+    kind: Literal["Fabric"] = "Fabric"
+    spec: FabricSpec = Field(description="What is kept in step, and how.")
+    status: FabricStatus = Field(default=FabricStatus(), description="What the controller last saw and did.")
