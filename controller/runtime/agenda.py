@@ -93,6 +93,7 @@ class Agenda(Generic[K]):
         failures.held_until = now + delay if hold else float("-inf")
         turn = self._active.get(key)
         self.add(key, now, delay=delay, priority=turn.priority if turn else 0)
+        self._place(key, now)  # even if the addition changed nothing: the hold did
         return delay
 
     def forget(self, key: K, now: float) -> None:

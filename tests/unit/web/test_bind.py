@@ -11,7 +11,7 @@ from controller.web.bind import Bind, BindError, parse_bind
         ("[::1]:8080", Bind("::1", 8080)),
         ("[::]:65535", Bind("::", 65535)),
         (":8080", Bind("", 8080)),
-        ("0.0.0.0:80", Bind("0.0.0.0", 80)),
+        ("10.0.0.1:80", Bind("10.0.0.1", 80)),
     ],
 )
 def test_an_address_is_read(text: str, expected: Bind) -> None:
