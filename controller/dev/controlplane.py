@@ -109,6 +109,10 @@ class ControlPlane:
             raise KeyError(f"{user} is not among this control plane's users: {', '.join(sorted(self._tokens))}")
         return self.folder / f"{user}.kubeconfig"
 
+    def token_of(self, user: str) -> str:
+        """The static token of the admin or of one of the options' users."""
+        return self._tokens[user]
+
     def start(self, timeout: float = 60.0) -> None:
         """Start everything and return when it is ready; stops it again and raises `StartError` if that fails."""
         self._take_lock()

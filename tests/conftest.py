@@ -1,0 +1,69 @@
+"""The real counterparts that tests share: one control plane a session, one namespace a test."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.dev.build import ensure_programs
+from controller.dev.controlplane import ControlPlane, Options, User
+from controller.dev.locate import Programs
+from controller.dev.progress import Progress
+from tests.support.audit import AuditLog
+from tests.support.faults import FaultProxy
+from tests.support.kubectl import Kubectl
+
+CRDS = Path(__file__).parents[1] / "crds"
+USERS = (User("tandem"), User("alice", ("developers",)), User("bob", ("developers",)))  # without any rights at first
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    """etcd, kube-apiserver, kube-controller-manager and kubectl; built where they are found nowhere."""
+    found = ensure_programs(os.environ, Progress(), controllers=True).programs
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def controlplane(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The session's control plane with Tandem's CRDs. A test that stops a part of it starts it again."""
+    folder = tmp_path_factory.mktemp("controlplane")
+    with ControlPlane(programs, folder, Options(users=USERS, audit=True, fsync=False)) as plane:
+        if any(CRDS.glob("*.yaml")):
+            kubectl = Kubectl.of(plane)
+            kubectl("apply", "--server-side", "-f", str(CRDS))
+            kubectl("wait", "--for=condition=Established", "-f", str(CRDS))
+        yield plane
+
+
+@pytest.fixture
+def kubectl(controlplane: ControlPlane) -> Kubectl:
+    """kubectl as the admin, in the namespace `default`."""
+    return Kubectl.of(controlplane)
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """A new namespace; its deletion goes on while the next test runs."""
+    name = f"test-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def audit_log(controlplane: ControlPlane) -> AuditLog:
+    """Who asked the API server for what."""
+    return AuditLog(controlplane.audit_log)
+
+
+@pytest.fixture
+def faults(controlplane: ControlPlane) -> Iterator[FaultProxy]:
+    """A way to the API server on which things go wrong; its kubeconfig leads through it."""
+    with FaultProxy(controlplane) as proxy:
+        yield proxy
