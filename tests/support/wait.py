@@ -6,20 +6,36 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 POLL = 0.05  # seconds between two looks
 
 
+@overload
 async def eventually(
-    condition: Callable[[], Awaitable[T] | T],
+    condition: Callable[[], Awaitable[T | None]],
+    deadline: float = ...,
+    *,
+    ignoring: tuple[type[Exception], ...] = ...,
+    poll: float = ...,
+) -> T: ...
+@overload
+async def eventually(
+    condition: Callable[[], T | None],
+    deadline: float = ...,
+    *,
+    ignoring: tuple[type[Exception], ...] = ...,
+    poll: float = ...,
+) -> T: ...
+async def eventually(
+    condition: Callable[[], Any],
     deadline: float = 10.0,
     *,
     ignoring: tuple[type[Exception], ...] = (),
     poll: float = POLL,
-) -> T:
+) -> Any:
     """The first true value of `condition` (plain or async), looked for during `deadline` seconds.
 
     A failing `assert` in it means "not yet", and so does an exception of a type in `ignoring`.
@@ -30,10 +46,10 @@ async def eventually(
     while True:
         try:
             value = condition()
-            last.value = await value if inspect.isawaitable(value) else value
+            last.value = value = await value if inspect.isawaitable(value) else value
             last.error = None
-            if last.value:
-                return last.value
+            if value:
+                return value
         except not_yet as error:
             last.error = error
         if time.monotonic() >= end:
@@ -42,7 +58,7 @@ async def eventually(
 
 
 def wait_until(
-    condition: Callable[[], T],
+    condition: Callable[[], T | None],
     deadline: float = 10.0,
     *,
     ignoring: tuple[type[Exception], ...] = (),
@@ -54,9 +70,10 @@ def wait_until(
     end = time.monotonic() + deadline
     while True:
         try:
-            last.value, last.error = condition(), None
-            if last.value:
-                return last.value
+            last.value = value = condition()
+            last.error = None
+            if value:
+                return value
         except not_yet as error:
             last.error = error
         if time.monotonic() >= end:
