@@ -1,0 +1,115 @@
+"""What Tandem pushed. A commit stands here before it is pushed, so that a crash in between cannot make it a stranger's.
+
+After a crash the next run knows its own commits by this log: they move the base first, and nobody conflicts with
+himself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from controller.objects import Json, ObjectKey
+from controller.store.engine import Database
+from controller.store.schema import pushes
+from controller.store.sql import upsert
+
+
+class PushState(StrEnum):
+    """How far a push is."""
+
+    PREPARED = "prepared"  # about to be pushed: whether it was is told by the branch
+    PUSHED = "pushed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class PushedObject:
+    """One object in a commit: where its document stands, and the digests of its content before and after ("" absent).
+
+    `fields` are the paths that moved, as text.
+    """
+
+    key: ObjectKey
+    uid: str
+    path: str
+    fields: tuple[str, ...] = ()
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One commit of ours. `time` in seconds since 1970; `run` is the operation id."""
+
+    commit: str
+    branch: str
+    run: str
+    state: PushState
+    time: float
+    objects: tuple[PushedObject, ...]
+
+
+class PushLog:
+    """The commits of all fabrics."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def prepare(self, fabric_id: int, push: Push) -> None:
+        """Log a commit, before it is pushed. Raises FabricGoneError."""
+        row = {
+            "fabric_id": fabric_id,
+            "commit": push.commit,
+            "branch": push.branch,
+            "run": push.run,
+            "state": push.state.value,
+            "time": push.time,
+            "objects": [_to_json(item) for item in push.objects],
+        }
+        async with self._database.transaction() as connection:
+            await connection.execute(upsert(pushes), [row])
+
+    async def mark(self, fabric_id: int, commit: str, state: PushState) -> None:
+        """Record what became of a push."""
+        which = (pushes.c.fabric_id == fabric_id) & (pushes.c.commit == commit)
+        async with self._database.transaction() as connection:
+            await connection.execute(update(pushes).where(which).values(state=state.value))
+
+    async def find(self, fabric_id: int, commits: Collection[str]) -> dict[str, Push]:
+        """Those of the commits that are ours."""
+        query = select(pushes).where(pushes.c.fabric_id == fabric_id, pushes.c.commit.in_(list(commits)))
+        return {push.commit: push for push in await self._read(query)}
+
+    async def since(self, fabric_id: int, time: float) -> list[Push]:
+        """Commits logged since then, the oldest first."""
+        query = select(pushes).where(pushes.c.fabric_id == fabric_id, pushes.c.time >= time).order_by(pushes.c.time)
+        return await self._read(query)
+
+    async def trim(self, fabric_id: int, before: float) -> None:
+        """Forget older commits; once the base has moved past a commit nobody asks for it."""
+        which = (pushes.c.fabric_id == fabric_id) & (pushes.c.time < before)
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(pushes).where(which))
+
+    async def _read(self, query: Any) -> list[Push]:
+        async with self._database.snapshot() as connection:
+            return [_from_row(row) for row in await connection.execute(query)]
+
+
+def _from_row(row: Any) -> Push:
+    objects = tuple(_objects(row.objects))
+    return Push(row.commit, row.branch, row.run, PushState(row.state), row.time, objects)
+
+
+def _to_json(item: PushedObject) -> Json:
+    return [list(item.key), item.uid, item.path, list(item.fields), item.before, item.after]
+
+
+def _objects(rows: Iterable[Json]) -> Iterable[PushedObject]:
+    for key, uid, path, fields, before, after in rows:
+        yield PushedObject(ObjectKey(*key), uid, path, tuple(fields), before, after)
