@@ -24,7 +24,7 @@ class Clock(Protocol):
     def now(self) -> float:
         """Seconds since some fixed moment; never goes back."""
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+    def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
         """Call `callback` once, when `now()` has reached `when`; never from within this call."""
 
 
@@ -35,7 +35,7 @@ class LoopClock:
         """Seconds of the loop's monotonic clock."""
         return asyncio.get_running_loop().time()
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+    def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
         """Call `callback` from the running loop at `when`."""
         return asyncio.get_running_loop().call_at(when, callback)
 

@@ -15,7 +15,7 @@ class ManualTimer:
 
     when: float
     number: int
-    callback: Callable[[], None] = field(compare=False)
+    callback: Callable[[], object] = field(compare=False)
     cancelled: bool = field(default=False, compare=False)
 
     def cancel(self) -> None:
@@ -33,7 +33,7 @@ class ManualClock:
     def now(self) -> float:
         return self._now
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> ManualTimer:
+    def call_at(self, when: float, callback: Callable[[], object]) -> ManualTimer:
         timer = ManualTimer(when, next(self._numbers), callback)
         heapq.heappush(self._timers, timer)
         return timer
