@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 LOG_EVERY = 10.0  # seconds between two lines about the same step where lines cannot be overwritten
@@ -13,11 +15,12 @@ LOG_EVERY = 10.0  # seconds between two lines about the same step where lines ca
 class Progress:
     """Writes to `stream` (standard error by default)."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
+        self._clock = clock
         self._overwrites = self._stream.isatty()
         self._open_line = False
-        self._last_shown = 0.0
+        self._next_line = -math.inf
 
     def say(self, line: str) -> None:
         """A line that stays."""
@@ -31,8 +34,8 @@ class Progress:
             width = shutil.get_terminal_size().columns - 1
             print(line[:width], end="", file=self._stream, flush=True)
             self._open_line = True
-        elif time.monotonic() - self._last_shown >= LOG_EVERY:
-            self._last_shown = time.monotonic()
+        elif self._clock() >= self._next_line:
+            self._next_line = self._clock() + LOG_EVERY
             print(line, file=self._stream, flush=True)
 
     def _erase(self) -> None:
