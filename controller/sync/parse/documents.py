@@ -6,14 +6,22 @@ like a deletion. The objects that could be read are still listed, so that they c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import orjson
+
 from controller.errors import Reason
-from controller.objects import ObjectKey, group_of
+from controller.objects import Json, ObjectKey, group_of
+from controller.settings import Bounds
+from controller.sync.parse.content import Refusal, content_refusal, declared_content, key_refusal
+from controller.sync.parse.loader import Loaded, UnreadableError, load_json, load_yaml
+from controller.sync.parse.scan import checked_text
 
 
-class DocRef(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DocRef:
     """Where in its file an object stands: the YAML document from 0, and the item from 0 if that is a `List`."""
 
     index: int
@@ -58,3 +66,96 @@ class FileResult:
     def complete(self) -> bool:
         """True if the file was read whole; else its objects, those listed in `documents` too, are unknown."""
         return not self.faults
+
+
+class Candidate(NamedTuple):
+    """A value that claims to be an object: it has `apiVersion` and `kind`."""
+
+    value: dict[str, Json]
+    line: int
+    ref: DocRef
+
+
+def read_file(data: bytes, bounds: Bounds) -> FileResult:
+    """The objects of a YAML or JSON file, or its faults, read as kubectl and the API server read it."""
+    try:
+        loaded = load_file(checked_text(data, bounds), bounds)
+    except UnreadableError as error:
+        hint = "; it looks like a template, and templates are not rendered" if b"{{" in data else ""
+        return FileResult(faults=(Fault(error.line, Reason.DOCUMENTS_FAILED, error.message + hint),))
+    documents: list[ParsedDocument] = []
+    faults: list[Fault] = []
+    for candidate in candidates(loaded):
+        _read(candidate, documents, faults)
+    return FileResult(tuple(documents), tuple(faults))
+
+
+def _read(candidate: Candidate, documents: list[ParsedDocument], faults: list[Fault]) -> None:
+    value, line, ref = candidate
+    refusal = key_refusal(value)
+    if refusal:
+        faults.append(Fault(line, Reason.FIELD_REFUSED, refusal.message, refusal.field))
+        return
+    metadata, content = value["metadata"], b""
+    named = ParsedDocument(
+        value["apiVersion"], value["kind"], metadata.get("namespace") or "", metadata["name"], b"", line, ref
+    )
+    refusal = content_refusal(value)
+    if refusal is None:
+        try:
+            content = declared_content(value)
+        except orjson.JSONEncodeError:  # half of a surrogate pair: "\ud800"
+            refusal = Refusal("", "holds text that is not valid Unicode")
+    if refusal:
+        faults.append(Fault(line, Reason.FIELD_REFUSED, refusal.message, refusal.field, str(named.key)))
+    documents.append(named._replace(content=content))
+
+
+def load_file(text: str, bounds: Bounds) -> list[Loaded]:
+    """The documents of a file, of JSON if it is that, else of YAML. Raises the UnreadableError that got further."""
+    if not is_json(text):
+        return load_yaml(text, bounds)
+    try:
+        return [load_json(text, bounds)]
+    except UnreadableError as as_json:
+        try:
+            return load_yaml(text, bounds)
+        except UnreadableError as as_yaml:
+            raise max(as_json, as_yaml, key=lambda error: error.line) from None
+
+
+def is_json(text: str) -> bool:
+    """Whether a text looks like JSON at its first character; a flow mapping of YAML does too."""
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def candidates(loaded: list[Loaded]) -> Iterator[Candidate]:
+    """The objects among a file's documents: `List`s opened, what has no `apiVersion` and `kind` left out."""
+    for number, document in enumerate(loaded):
+        value = document.value
+        if not _claims(value):
+            continue
+        if not is_list(value):
+            yield Candidate(value, document.line, DocRef(number))
+            continue
+        lines = document.item_lines or [document.line] * len(value["items"])
+        implied = implied_by_list(value)
+        for position, (item, line) in enumerate(zip(value["items"], lines, strict=True)):
+            whole = {**implied, **item} if isinstance(item, dict) else item
+            if _claims(whole):
+                yield Candidate(whole, line, DocRef(number, position))
+
+
+def is_list(value: dict[str, Json]) -> bool:
+    """Whether a document is a `List`, or a `ConfigMapList` and the like."""
+    return str(value["kind"]).endswith("List") and isinstance(value.get("items"), list)
+
+
+def implied_by_list(value: dict[str, Json]) -> dict[str, Json]:
+    """The `apiVersion` and `kind` that items of a typed list need not repeat."""
+    kind = str(value["kind"]).removesuffix("List")
+    return {"apiVersion": value["apiVersion"], "kind": kind} if kind else {}
+
+
+def _claims(value: Json) -> bool:
+    return isinstance(value, dict) and value.get("apiVersion") is not None and value.get("kind") is not None
