@@ -1,0 +1,75 @@
+"""An HTTP session to the API server for a library that speaks to it by itself, such as kopf.
+
+Made here because only this room knows how the cluster is reached; what the library asks for can be looked on.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from controller.kube.config import ClusterConfig
+
+Answered = Callable[[str, URL, int], None]
+"""Is told the method, the URL and the status of every answer, when its head has come in."""
+
+
+def lent_server(config: ClusterConfig) -> str:
+    """The address to use with a lent session: it carries the name that the server's certificate is checked for."""
+    if config.server_name is None:
+        return config.server
+    address = urlsplit(config.server)
+    return address._replace(netloc=f"{config.server_name}:{address.port or 443}").geturl()
+
+
+def lend_session(
+    config: ClusterConfig, *, user_agent: str, authorization: str | None, answered: Answered
+) -> aiohttp.ClientSession:
+    """A session with the cluster's TLS, proxy and credentials, for the running loop; whoever gets it closes it."""
+    headers = {"User-Agent": user_agent} | ({"Authorization": authorization} if authorization else {})
+    connector = aiohttp.TCPConnector(limit=0, ssl=config.ssl_context or True, resolver=_resolver(config))
+    return aiohttp.ClientSession(
+        connector=connector,
+        headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        proxy=config.proxy,
+        trace_configs=[_trace(answered)],
+    )
+
+
+def _trace(answered: Answered) -> aiohttp.TraceConfig:
+    async def on_end(_: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
+        answered(params.method, params.url, params.response.status)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(on_end)
+    return trace
+
+
+def _resolver(config: ClusterConfig) -> AbstractResolver | None:
+    if config.server_name is None:
+        return None
+    return _AliasResolver(config.server_name, urlsplit(config.server).hostname or "")
+
+
+class _AliasResolver(AbstractResolver):
+    """Finds the server under the name in its certificate (kubeconfig's `tls-server-name`)."""
+
+    def __init__(self, alias: str, host: str) -> None:
+        self._alias, self._host = alias, host
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return await self._resolver.resolve(self._host if host == self._alias else host, port, family)
+
+    async def close(self) -> None:
+        await self._resolver.close()

@@ -1,0 +1,184 @@
+"""kopf, kept to what it is good at: it tells which configuration objects there are and that they changed.
+
+It runs in a thread and a loop of its own, because it cancels every task that was started after it, wants the signals,
+and ends for any watch error but 410; its owner then starts it again. It writes nothing: its handlers only hand events
+over to our loop, and what it would keep on the objects is stored nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from itertools import chain, product, repeat
+from typing import Any
+
+import kopf
+from yarl import URL
+
+from controller.kube.config import ClusterConfig
+from controller.kube.resources import Resource
+from controller.kube.session import lend_session, lent_server
+from controller.objects import Json
+from controller.runtime.configs import ConfigCache
+from controller.runtime.tasks import Supervisor
+from controller.runtime.threads import run_in_thread
+
+ALL = ""
+"""The scope of a list over all namespaces."""
+
+ListObjects = Callable[[Resource, str | None], Awaitable[list[Json]]]
+"""A complete list of a resource in one namespace, or (None) in all."""
+
+_QUIET_SECONDS = 130.0
+"""A watch is opened anew after this silence: bookmarks come every minute, two may be missed."""
+
+
+class KopfEndedError(Exception):
+    """kopf's operator ended although nobody asked it to."""
+
+
+class _Endless:
+    """Pauses between attempts, without end: an API server that is away comes back."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((0.5, 1.0, 2.0, 4.0), repeat(8.0))
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """kopf compares nothing, so nothing is copied, and nothing is kept on the objects."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:
+        """Nothing of the object."""
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Nothing was stored."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: Any, essence: kopf.BodyEssence) -> None:
+        """Store nothing."""
+
+
+class KopfOperator:
+    """Fills caches from kopf's events. `run` is one life of kopf; keep it up with `Supervisor.keep_up`."""
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        caches: Collection[ConfigCache],
+        list_objects: ListObjects,
+        supervisor: Supervisor,
+        *,
+        namespaces: Collection[str] = (),
+        user_agent: str = "tandem (kopf)",
+    ) -> None:
+        """`namespaces`: to watch each by itself; none watches all at once. The caches have these as their scopes."""
+        self._config = config
+        self._caches = tuple(caches)
+        self._list_objects = list_objects
+        self._supervisor = supervisor
+        self._namespaces = tuple(namespaces)
+        self._user_agent = user_agent
+        self._lists = {
+            cache.resource.path(scope): (cache, scope)
+            for cache, scope in product(self._caches, self._namespaces or (ALL,))
+        }
+
+    async def run(self) -> None:
+        """List every kind, then let kopf watch until it fails or this is cancelled.
+
+        Raises KubeError when a kind cannot be listed (its definition may not be there yet), KopfEndedError, or what
+        kopf ended with.
+        """
+        for cache, scope in self._lists.values():
+            await self._list(cache, scope)
+        await run_in_thread("kopf", partial(self._operate, asyncio.get_running_loop()))
+        raise KopfEndedError("kopf ended without an error")
+
+    async def _list(self, cache: ConfigCache, scope: str) -> None:
+        cache.begin_list(scope)
+        cache.finish_list(scope, await self._list_objects(cache.resource, scope or None))
+
+    def _on_listed(self, cache: ConfigCache, scope: str) -> None:
+        """kopf has a new list, which it compares with nothing: make one to compare with what is known."""
+        name = f"list {cache.resource.plural}"
+        self._supervisor.keep_up(name, partial(self._list, cache, scope))
+
+    async def _operate(self, main: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+        """In kopf's own thread and loop."""
+        async with self._registry(main) as registry:
+            await kopf.operator(
+                registry=registry,
+                settings=_settings(),
+                standalone=True,
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
+                stop_flag=stop,
+            )
+
+    @asynccontextmanager
+    async def _registry(self, main: asyncio.AbstractEventLoop) -> AsyncIterator[kopf.OperatorRegistry]:
+        """The handlers: one a kind, and the one that logs in, whose sessions are closed in the end."""
+        post = partial(_post, main)
+        registry = kopf.OperatorRegistry()
+        for cache in self._caches:
+            _watch(registry, cache, post)
+        sessions: list[Any] = []
+
+        @kopf.on.login(registry=registry, backoff=5.0)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            """Called at the start, and again when the API server rejected what it got."""
+            header = asyncio.run_coroutine_threadsafe(self._config.credentials.header(rejected=bool(sessions)), main)
+            session = lend_session(
+                self._config,
+                user_agent=self._user_agent,
+                authorization=await asyncio.wrap_future(header),
+                answered=partial(self._on_answer, post),
+            )
+            sessions.append(session)
+            return kopf.AiohttpSession(server=lent_server(self._config), aiohttp_session=session)
+
+        try:
+            yield registry
+        finally:
+            for session in sessions:
+                await session.close()
+
+    def _on_answer(self, post: Callable[..., None], method: str, url: URL, status: int) -> None:
+        """In kopf's thread, for each answer it gets: the first page of a list is what we are after."""
+        listed = self._lists.get(url.path)
+        if listed and method == "GET" and status == 200 and not {"watch", "continue"} & url.query.keys():
+            post(self._on_listed, *listed)
+
+
+def _watch(registry: kopf.OperatorRegistry, cache: ConfigCache, post: Callable[..., None]) -> None:
+    kind = cache.resource
+
+    @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)
+    async def tell(event: kopf.RawEvent, **_: Any) -> None:
+        post(cache.observe, event["type"], event["object"])
+
+
+def _post(main: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: Any) -> None:
+    """Call in our loop, from kopf's thread."""
+    with suppress(RuntimeError):  # ours is closed already: the process ends
+        main.call_soon_threadsafe(callback, *arguments)
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.process.ultimate_exiting_timeout = None  # it would kill the process, which is not kopf's
+    settings.posting.enabled = False
+    settings.scanning.disabled = True  # the kinds are known; no watch of CRDs and namespaces beside ours
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.finalizer = "tandem.dev/not-used-by-kopf"  # one that it finds, it takes off
+    settings.networking.error_backoffs = _Endless()
+    settings.networking.request_timeout = 30.0
+    settings.networking.connect_timeout = 10.0
+    settings.watching.inactivity_timeout = _QUIET_SECONDS
+    settings.watching.chunk_size = 500
+    settings.queueing.error_delays = (1.0, 2.0, 5.0, 10.0)
+    settings.queueing.exit_timeout = 0.5
+    return settings
