@@ -1,4 +1,4 @@
-"""What the API server answers instead of an object, translated once.
+"""What the API server answers instead of an object; `answers` translates it, once.
 
     TandemError
     ├── RejectedError
@@ -90,7 +90,14 @@ class GoneError(KubeError, WaitingError):
 
 
 class UnreachableError(KubeError, WaitingError):
-    """The API server cannot be reached, does not answer in time, or is in trouble itself."""
+    """The API server cannot be reached, does not answer in time, or is in trouble itself.
+
+    `retry_after`: the seconds it asked us to stay away, 0 if it did not.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(Reason.API_UNREACHABLE, message, status)
+        self.retry_after = 0.0
 
 
 class UnauthorizedError(UnreachableError):
