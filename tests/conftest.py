@@ -31,14 +31,18 @@ def programs() -> Programs:
 
 @pytest.fixture(scope="session")
 def controlplane(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """The session's control plane with Tandem's CRDs. A test that stops a part of it starts it again."""
+    """The session's control plane. A test that stops a part of it starts it again."""
     folder = tmp_path_factory.mktemp("controlplane")
     with ControlPlane(programs, folder, Options(users=USERS, audit=True, fsync=False)) as plane:
-        if any(CRDS.glob("*.yaml")):
-            kubectl = Kubectl.of(plane)
-            kubectl("apply", "--server-side", "-f", str(CRDS))
-            kubectl("wait", "--for=condition=Established", "-f", str(CRDS))
         yield plane
+
+
+@pytest.fixture(scope="session")
+def crds(controlplane: ControlPlane) -> None:
+    """Tandem's kinds, served by the session's control plane: `pytestmark = pytest.mark.usefixtures("crds")`."""
+    kubectl = Kubectl.of(controlplane)
+    kubectl("apply", "--server-side", "--filename", str(CRDS))
+    kubectl("wait", "--for=condition=Established", "--filename", str(CRDS))
 
 
 @pytest.fixture

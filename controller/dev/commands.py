@@ -11,9 +11,10 @@ from controller.dev.locate import Programs
 
 LOOPBACK = "127.0.0.1"
 
-# Of kube-controller-manager's forty, those that make the API behave as people know it: owner references, deletion of
-# namespaces, tokens of service accounts. No workload controller: a Deployment is a document here, nothing runs.
+# Of kube-controller-manager's forty, those that make the API behave as people know it: the roles view, edit and admin,
+# owner references, deletion of namespaces, service accounts. No workload controller: a Deployment is a document here.
 CONTROLLERS = (
+    "clusterrole-aggregation-controller",
     "garbage-collector-controller",
     "namespace-controller",
     "serviceaccount-controller",

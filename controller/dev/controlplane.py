@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from controller.dev.certificates import Authority, create_key, write_private
+from controller.dev.certificates import Authority, KeyPair, create_key, write_private
 from controller.dev.children import Child
 from controller.dev.commands import (
     CONTROLLERS,
@@ -75,13 +75,17 @@ class ControlPlane:
     """One control plane. `start` and the children's `start` only from the main thread (see children.py)."""
 
     def __init__(self, programs: Programs, folder: Path, options: Options | None = None) -> None:
-        """`folder` is made if missing; what an earlier plane left in it (objects, tokens, CA) is taken up again."""
+        """Nothing is written or started yet. What an earlier plane left in `folder` (objects, tokens, CA) is used."""
         self.programs = programs
         self.folder = folder
         self.options = options or Options()
-        self._lock: IO[str] | None = None
         self._ports = Ports(free_port(), free_port(), free_port(), free_port())
-        self._prepare()
+        self._files = _files(folder)
+        self._users = (ADMIN, CONTROLLER_MANAGER, *self.options.users)
+        self._authority: Authority | None = None
+        self._tokens: dict[str, str] = {}
+        self._lock: IO[str] | None = None
+        self.etcd, self.apiserver, self.controller_manager = self._children()
 
     @property
     def server(self) -> str:
@@ -103,10 +107,17 @@ class ControlPlane:
         """One JSON object a line, if the options ask for it."""
         return self._files.audit_log
 
+    @property
+    def authority(self) -> Authority:
+        """What signed the servers' certificates. There from the first start on, as the tokens are."""
+        if self._authority is None:
+            raise StartError(f"the control plane in {self.folder} was not started yet")
+        return self._authority
+
     def kubeconfig_of(self, user: str) -> Path:
         """The kubeconfig of the admin or of one of the options' users."""
-        if user not in self._tokens:
-            raise KeyError(f"{user} is not among this control plane's users: {', '.join(sorted(self._tokens))}")
+        if user not in (names := [known.name for known in self._users]):
+            raise KeyError(f"{user} is not among this control plane's users: {', '.join(sorted(names))}")
         return self.folder / f"{user}.kubeconfig"
 
     def token_of(self, user: str) -> str:
@@ -118,6 +129,7 @@ class ControlPlane:
         self._take_lock()
         deadline = time.monotonic() + timeout
         try:
+            self._write_files()
             self.etcd.start()
             self.apiserver.start()
             self.wait_ready(deadline - time.monotonic())
@@ -150,48 +162,38 @@ class ControlPlane:
     ) -> None:
         self.stop()
 
-    def _prepare(self) -> None:
-        """Write every file and lay out every command; nothing runs yet."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.authority = Authority(self.folder / "pki")
-        self._files = Files(
-            authority=self.authority.certificate,
-            serving=self.authority.issue("kubernetes", ["localhost", LOOPBACK]),
-            service_account_key=create_key(self.folder / "pki" / "service-accounts.key"),
-            tokens=self.folder / "tokens.csv",
-            controller_kubeconfig=self.folder / f"{CONTROLLER_MANAGER.name}.kubeconfig",
-            etcd_data=self.folder / "etcd",
-            audit_policy=self.folder / "audit-policy.json",
-            audit_log=self.folder / "logs" / "audit.log",
-        )
-        self._files.audit_policy.write_text(json.dumps(AUDIT_POLICY))
-        self._tokens = _write_tokens(self._files.tokens, (ADMIN, CONTROLLER_MANAGER, *self.options.users))
-        for user, token in self._tokens.items():
-            write_kubeconfig(
-                self.kubeconfig_of(user),
-                server=self.server,
-                authority=self.authority.certificate,
-                user=user,
-                token=token,
-            )
-        self._lay_out_children()
-
-    def _lay_out_children(self) -> None:
+    def _children(self) -> tuple[Child, Child, Child | None]:
         programs, ports, files, options = self.programs, self._ports, self._files, self.options
         etcd = etcd_command(programs, ports, files, fsync=options.fsync)
-        self.etcd = self._child("etcd", [*etcd, *options.etcd_flags])
         apiserver = apiserver_command(programs, ports, files, audit=options.audit)
-        self.apiserver = self._child("kube-apiserver", [*apiserver, *options.apiserver_flags])
-        self.controller_manager: Child | None = None
+        manager = None
         if programs.kube_controller_manager is not None and options.controllers:
             command = controller_manager_command(programs.kube_controller_manager, ports, files, options.controllers)
-            self.controller_manager = self._child("kube-controller-manager", command)
+            manager = self._child("kube-controller-manager", command)
+        return (
+            self._child("etcd", [*etcd, *options.etcd_flags]),
+            self._child("kube-apiserver", [*apiserver, *options.apiserver_flags]),
+            manager,
+        )
 
     def _child(self, name: str, command: Sequence[str]) -> Child:
         return Child(name, command, self.folder / "logs" / f"{name}.log", cwd=self.folder)
 
+    def _write_files(self) -> None:
+        """Everything the servers read. Only behind the lock: it would change a running plane's."""
+        self._authority = Authority(self.folder / "pki")
+        self._authority.issue("kubernetes", ["localhost", LOOPBACK])
+        create_key(self._files.service_account_key)
+        self._files.audit_policy.write_text(json.dumps(AUDIT_POLICY))
+        self._tokens = _write_tokens(self._files.tokens, self._users)
+        for user, token in self._tokens.items():
+            write_kubeconfig(
+                self.kubeconfig_of(user), server=self.server, authority=self._files.authority, user=user, token=token
+            )
+
     def _take_lock(self) -> None:
         """Two control planes over one folder would wait for each other's etcd for ever."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (self.folder / "lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -206,7 +208,7 @@ class ControlPlane:
         self._lock = lock
 
     def _wait(self, child: Child, port: int, path: str, deadline: float) -> None:
-        trust = ssl.create_default_context(cafile=str(self.authority.certificate))
+        trust = ssl.create_default_context(cafile=str(self._files.authority))
         while not _is_ok(port, path, trust):
             for one in (self.etcd, child):
                 if not one.running:
@@ -215,6 +217,20 @@ class ControlPlane:
             if time.monotonic() > deadline:
                 raise StartError(f"{child.name} is not ready in time ({child.log}); it said last:\n{child.log_tail()}")
             time.sleep(POLL)
+
+
+def _files(folder: Path) -> Files:
+    pki = folder / "pki"  # laid out by the authority
+    return Files(
+        authority=pki / "ca.crt",
+        serving=KeyPair(pki / "kubernetes.crt", pki / "kubernetes.key"),
+        service_account_key=pki / "service-accounts.key",
+        tokens=folder / "tokens.csv",
+        controller_kubeconfig=folder / f"{CONTROLLER_MANAGER.name}.kubeconfig",
+        etcd_data=folder / "etcd",
+        audit_policy=folder / "audit-policy.json",
+        audit_log=folder / "logs" / "audit.log",
+    )
 
 
 def _is_ok(port: int, path: str, trust: ssl.SSLContext) -> bool:
