@@ -183,9 +183,10 @@ def _from_row(row: Any, shared: dict[str, str]) -> tuple[ObjectKey, BaseRow]:
     def once(text: str) -> str:
         return shared.setdefault(text, text)
 
-    _, group, kind, namespace, name, contents, uid, version, epoch, api_version, path, *place, blob, commit = row
+    _, group, kind, namespace, name, contents, uid, version, epoch, api_version, *place = row
+    path, line, index, item, blob, commit = place
     declared, actual = _unpacked(contents)
-    origin = Provenance(once(path), *place, blob=blob, commit=once(commit))
+    origin = Provenance(once(path), line, index, item, blob, once(commit))
     base = BaseRow(declared, actual, uid, version, once(epoch), once(api_version), origin)
     return ObjectKey(once(group), once(kind), once(namespace), name), base
 

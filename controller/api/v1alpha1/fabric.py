@@ -128,7 +128,7 @@ class Repository(Model):
     ] = "."
     credentials_secret_ref: NameRef | None = Field(
         default=None,
-        description="A Secret of this namespace with username and password, or bearerToken; ca.crt adds a CA. Absent: "
+        description="A Secret of this namespace with username and password, or bearerToken. Absent: "
         "the repository is read and written without authentication.",
     )
     author: Author = Field(default=Author(), description="The author of Tandem's commits.")
@@ -357,7 +357,7 @@ class FabricSpec(Model):
     deletion: Deletion = Field(default=Deletion(), description="What a deletion on one side does to the other.")
     ignore: Annotated[
         tuple[IgnoreRule, ...],
-        Field(max_length=100, description="Differences that are left alone, beside the built-in ones."),
+        Field(max_length=64, description="Differences that are left alone, beside the built-in ones."),
     ] = ()
     suspend: bool = Field(
         default=False,

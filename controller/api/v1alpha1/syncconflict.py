@@ -242,7 +242,7 @@ class SyncConflict(Resource):
     """One object that both sides changed, and the decision about it."""
 
     plural: ClassVar[str] = "syncconflicts"
-    short_name: ClassVar[str] = "sc"
+    short_name: ClassVar[str] = "scf"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("Fabric", ".spec.fabricRef.name"),
         Column("Kind", ".spec.object.kind"),
