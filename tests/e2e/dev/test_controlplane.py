@@ -60,7 +60,7 @@ class TestShared:
         kubectl.within(namespace)("create", "rolebinding", "devs", "--clusterrole=view", "--group=developers")
         wait_until(lambda: alice("auth", "can-i", "list", "configmaps"), ignoring=(KubectlError,))
         alice("get", "configmaps")
-        assert "Forbidden" in alice.fails("create", "configmap", "one")
+        assert 'User "alice" cannot create' in alice.fails("create", "configmap", "one")
 
     def test_nobody_comes_in_without_a_token(
         self, controlplane: ControlPlane, kubectl: Kubectl, tmp_path: Path
