@@ -1,0 +1,98 @@
+"""What goes wrong between here and a Git server, translated once.
+
+    TandemError
+    ├── StalledError
+    │   └── UrlRefusedError            the URL itself is not one that Tandem talks to
+    ├── WaitingError
+    │   ├── AddressRefusedError        the host resolves to an address that Tandem does not talk to
+    │   ├── AuthenticationFailedError  401, 403, or a Secret without usable keys
+    │   ├── RepositoryNotFoundError    404, or something that is no Git server
+    │   ├── BranchNotFoundError        the repository has other branches
+    │   ├── EmptyRepositoryError       the repository has none
+    │   ├── CertificateInvalidError    TLS does not vouch for the server
+    │   ├── UnreachableError           no connection, no answer in time, 429, 5xx, an answer cut off
+    │   └── MirrorDamagedError         the local copy is incomplete; the next fetch makes it anew
+    │       └── ObjectMissingError     an id that the local copy does not hold, maybe rightly
+    └── RejectedError
+        └── PathRefusedError           a file that must not be written
+
+No message holds a credential.
+"""
+
+from __future__ import annotations
+
+from controller.errors import Reason, RejectedError, StalledError, WaitingError
+
+
+class UrlRefusedError(StalledError):
+    """The URL is not one that Tandem talks to."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.URL_REFUSED, message)
+
+
+class AddressRefusedError(WaitingError):
+    """The URL's host resolves to an address that Tandem does not talk to. Name servers change, so it is tried again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.URL_REFUSED, message)
+
+
+class AuthenticationFailedError(WaitingError):
+    """The server does not let these credentials in, or there are none to show."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.AUTHENTICATION_FAILED, message)
+
+
+class RepositoryNotFoundError(WaitingError):
+    """There is no repository at the URL, or none that the credentials may know of."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.REPOSITORY_NOT_FOUND, message)
+
+
+class BranchNotFoundError(WaitingError):
+    """The repository has branches, but not this one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.BRANCH_NOT_FOUND, message)
+
+
+class EmptyRepositoryError(WaitingError):
+    """The repository has no commit yet."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.EMPTY_REPOSITORY, message)
+
+
+class CertificateInvalidError(WaitingError):
+    """The server's certificate is expired, for another name, or signed by nobody this machine trusts."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.CERTIFICATE_INVALID, message)
+
+
+class UnreachableError(WaitingError):
+    """The server did not answer, or not as a Git server does."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.UNREACHABLE, message)
+
+
+class MirrorDamagedError(WaitingError):
+    """The local copy cannot be read or written. Nothing is lost: the next fetch makes it anew."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.UNREACHABLE, message)
+
+
+class ObjectMissingError(MirrorDamagedError):
+    """The local copy does not hold this id: rewritten history that was never fetched here, or damage."""
+
+
+class PathRefusedError(RejectedError):
+    """A file that must not be written: outside the directory, hostile, or in the way of another."""
+
+    def __init__(self, message: str, reason: Reason = Reason.FIELD_REFUSED) -> None:
+        super().__init__(reason, message)

@@ -1,0 +1,49 @@
+"""All mirrors of a process: which there are, and where they lie on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from controller.git.credentials import ANONYMOUS, Credentials
+from controller.git.mirror import Mirror
+from controller.git.remote import UrlRules, check_url, normalized_url
+from controller.git.transport import configure
+
+
+def mirror_name(url: str, credentials: Credentials) -> str:
+    """The folder of a mirror: the same for every spelling of a URL, another one for every credential."""
+    return hashlib.sha256(f"{normalized_url(url)}\n{credentials.digest}".encode()).hexdigest()[:32]
+
+
+class Mirrors:
+    """All mirrors of this process, below one folder. `timeout`: seconds without progress until a call gives up."""
+
+    def __init__(self, folder: Path, rules: UrlRules, timeout: float) -> None:
+        configure(timeout)
+        self._folder = folder
+        self._rules = rules
+        self._timeout = timeout
+        self._mirrors: dict[tuple[str, str], Mirror] = {}
+
+    def get(self, url: str, credentials: Credentials = ANONYMOUS) -> Mirror:
+        """The mirror of this URL as seen with these credentials. UrlRefusedError if the URL is not allowed.
+
+        Two spellings of one URL share the folder on disk, but each asks the server for the name it was given.
+        """
+        mirror = self._mirrors.get((url, credentials.digest))
+        if mirror is None:
+            check_url(url, self._rules)
+            path = self._folder / mirror_name(url, credentials)
+            mirror = self._mirrors[url, credentials.digest] = Mirror(url, credentials, path, self._rules, self._timeout)
+        return mirror
+
+    def forget(self, mirror: Mirror) -> None:
+        """Drop a mirror that nobody uses any more (its credential was replaced), and its folder."""
+        self._mirrors = {key: kept for key, kept in self._mirrors.items() if kept is not mirror}
+        mirror.discard()
+
+    def close(self) -> None:
+        """Give back all open files."""
+        for mirror in self._mirrors.values():
+            mirror.close()
