@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from importlib.metadata import version
 from itertools import chain, product, repeat
 from typing import Any
 
@@ -27,6 +28,9 @@ from controller.runtime.threads import run_in_thread
 
 ALL = ""
 """The scope of a list over all namespaces."""
+
+USER_AGENT = f"tandem/{version('tandem-gitops')} (kopf)"
+"""As whom kopf asks the API server; in its audit log it is told from our own client."""
 
 ListObjects = Callable[[Resource, str | None], Awaitable[list[Json]]]
 """A complete list of a resource in one namespace, or (None) in all."""
@@ -72,7 +76,7 @@ class KopfOperator:
         supervisor: Supervisor,
         *,
         namespaces: Collection[str] = (),
-        user_agent: str = "tandem (kopf)",
+        user_agent: str = USER_AGENT,
     ) -> None:
         """`namespaces`: to watch each by itself; none watches all at once. The caches have these as their scopes."""
         self._config = config

@@ -11,10 +11,13 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
+from urllib.parse import quote
 
+from controller.kube.answers import JSON_PATCH
+from controller.kube.client import KubeClient
 from controller.kube.errors import ChangedMeanwhileError, NotFoundError
 from controller.kube.resources import Resource
-from controller.objects import Json, ObjectKey
+from controller.objects import Json, ObjectKey, canonical, decoded
 from controller.runtime.clock import Clock, LoopClock, Timer
 from controller.runtime.tasks import Supervisor
 
@@ -24,8 +27,8 @@ MOMENT = 2.0
 UNEVENTFUL = frozenset({"lastSync"})
 """Fields that are written together with others, but are no reason to write."""
 
-Patch = Callable[[Resource, ObjectKey, Json], Awaitable[str]]
-"""Sends a merge patch to an object's status and gives its new resourceVersion."""
+Replace = Callable[[Resource, ObjectKey, str, Json], Awaitable[str]]
+"""Makes this the whole status of the object with this uid and gives its new resourceVersion; see `status_replacer`."""
 
 Gone = Callable[[ObjectKey, str], None]
 """Is told the key and uid of an object that turned out not to be there any more."""
@@ -47,9 +50,9 @@ class StatusWriter:
     """Writes statuses; per object one at a time and in order."""
 
     def __init__(
-        self, patch: Patch, supervisor: Supervisor, *, gone: Gone = lambda *_: None, clock: Clock | None = None
+        self, replace: Replace, supervisor: Supervisor, *, gone: Gone = lambda *_: None, clock: Clock | None = None
     ) -> None:
-        self._patch = patch
+        self._replace = replace
         self._supervisor = supervisor
         self._gone = gone
         self._clock = clock or LoopClock()
@@ -61,7 +64,7 @@ class StatusWriter:
         """Make `desired` the whole status of the object seen as `body`; tells whether that took a request.
 
         Conditions keep their lastTransitionTime while their status stays. An object that is gone, or is another of
-        the same name by now, is left alone. Raises what the patch raises (WaitingError, RefusedError).
+        the same name by now, is left alone. Raises UnreachableError, ForbiddenError, RefusedError.
         """
         key = _key(resource, body)
         self._withdraw(key)
@@ -101,11 +104,10 @@ class StatusWriter:
         newer = written and written.uid == seen.uid and written.resource_version > seen.resource_version
         known = written if written and newer else seen
         target = settled(desired, known.status)
-        patch = status_patch(known.status, target)
-        if patch is None:
+        if not is_news(known.status, target):
             return False
         try:
-            version = await self._patch(resource, key, {"metadata": {"uid": seen.uid}, "status": patch})
+            version = await self._replace(resource, key, seen.uid, target)
         except (NotFoundError, ChangedMeanwhileError):
             self.forget(key)
             self._gone(key, seen.uid)
@@ -138,22 +140,23 @@ def _lasting(condition: Json, before: Mapping[str, Json]) -> Json:
     return {**condition, "lastTransitionTime": last["lastTransitionTime"]}
 
 
-def status_patch(known: Json, desired: Json) -> Json | None:
-    """The merge patch that turns the status `known` into `desired`; None if nothing eventful differs."""
-    patch = merge_patch(known, desired)
-    return patch if patch.keys() - UNEVENTFUL else None
+def is_news(known: Json, desired: Json) -> bool:
+    """Whether anything differs that is worth a request."""
+    names = (known.keys() | desired.keys()) - UNEVENTFUL
+    return any(known.get(name) != desired.get(name) for name in names)
 
 
-def merge_patch(before: Json, after: Json) -> Json:
-    """The JSON merge patch (RFC 7386) from one object to another: lists are replaced whole, what is gone is null."""
-    patch: Json = {name: None for name in before if name not in after}
-    for name, value in after.items():
-        if name not in before:
-            patch[name] = value
-        elif isinstance(value, dict) and isinstance(before[name], dict):
-            inner = merge_patch(before[name], value)
-            if inner:
-                patch[name] = inner
-        elif before[name] != value:
-            patch[name] = value
-    return patch
+def status_replacer(client: KubeClient, manager: str) -> Replace:
+    """The way to write: one JSON patch that tests the uid, for a merge patch to `/status` would not look at it."""
+
+    async def replace(resource: Resource, key: ObjectKey, uid: str, status: Json) -> str:
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        path = resource.path(key.namespace, key.name, "status")
+        query = f"fieldManager={quote(manager, safe='')}&fieldValidation=Strict"
+        answer = decoded(await client.request("PATCH", path, query, canonical(operations), JSON_PATCH))
+        return str(answer["metadata"]["resourceVersion"])
+
+    return replace

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from controller.errors import TandemError
 from controller.runtime.agenda import backoff
 
 log = structlog.get_logger(__name__)
@@ -70,7 +71,7 @@ class Supervisor:
         essential = self._tasks.pop(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            log.error("a background task failed", task=task.get_name(), exc_info=error)
+            log.error("a background task failed", task=task.get_name(), **_told(error))
         if essential and not self._stopping and not self._gone.is_set():
             self._loss = (task.get_name(), error)
             self._gone.set()
@@ -82,11 +83,16 @@ class Supervisor:
             begun = loop.time()
             try:
                 await work()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next attempt may do better
                 failures = 1 if loop.time() - begun > STEADY else failures + 1
                 pause = backoff(failures, cap)
-                log.warning("a background task failed and is started again", task=name, pause=pause, exc_info=error)
+                log.warning("a background task failed and is started again", task=name, pause=pause, **_told(error))
                 self._restarted(name)
                 await asyncio.sleep(pause)
             else:
                 return
+
+
+def _told(error: BaseException) -> dict[str, Any]:
+    """What a log line says of an error: one of ours explains itself, any other needs its traceback."""
+    return {"error": str(error)} if isinstance(error, TandemError) else {"exc_info": error}

@@ -7,15 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from controller.errors import Reason
 from controller.kube.errors import ChangedMeanwhileError, NotFoundError, UnreachableError
 from controller.kube.resources import Resource
 from controller.objects import Json, ObjectKey
-from controller.runtime.status import StatusWriter, merge_patch, settled, status_patch
+from controller.runtime.status import StatusWriter, is_news, settled
 from controller.runtime.tasks import Supervisor
 from tests.support.clock import ManualClock, settle
 
@@ -27,70 +25,25 @@ def condition(kind: str, status: str, at: str, message: str = "") -> Json:
     return {"type": kind, "status": status, "reason": "R", "message": message, "lastTransitionTime": at}
 
 
-def merged(target: Json, patch: Json) -> Json:
-    """RFC 7386's own pseudo code."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merged(result.get(name), value)
-    return result
-
-
-class TestMergePatch:
-    @pytest.mark.parametrize(
-        ("before", "after", "patch"),
-        [
-            ({}, {}, {}),
-            ({"a": 1}, {"a": 1}, {}),
-            ({"a": 1}, {"a": 2}, {"a": 2}),
-            ({}, {"a": {"b": 1}}, {"a": {"b": 1}}),
-            ({"a": 1, "b": 2}, {"b": 2}, {"a": None}),
-            ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, {"a": {"c": 3}}),
-            ({"a": {"b": 1, "c": 2}}, {"a": {"c": 2}}, {"a": {"b": None}}),
-            ({"a": [1, 2]}, {"a": [1]}, {"a": [1]}),
-            ({"a": {"b": 1}}, {"a": 1}, {"a": 1}),
-            ({"a": 1}, {"a": {"b": 1}}, {"a": {"b": 1}}),
-            ({"a": {"b": 1}}, {"a": {}}, {"a": {"b": None}}),
-        ],
-    )
-    def test_what_differs_and_nothing_else(self, before: Json, after: Json, patch: Json) -> None:
-        assert merge_patch(before, after) == patch
-
-    values = st.recursive(
-        st.integers(0, 2) | st.text(max_size=1),
-        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
-        max_leaves=8,
-    )
-    objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
-
-    @given(objects, objects)
-    def test_it_leads_from_one_to_the_other(self, before: Json, after: Json) -> None:
-        assert merged(before, merge_patch(before, after)) == after
-
-    @given(objects)
-    def test_nothing_leads_to_itself(self, value: Json) -> None:
-        assert merge_patch(value, value) == {}
-
-
 class TestWhatIsWorthARequest:
     def test_an_equal_status_is_not(self) -> None:
-        assert status_patch({"a": 1}, {"a": 1}) is None
+        assert not is_news({"a": 1, "b": [{"c": 2}]}, {"b": [{"c": 2}], "a": 1})
+
+    @pytest.mark.parametrize(
+        ("known", "desired"),
+        [({}, {"a": 1}), ({"a": 1}, {}), ({"a": 1}, {"a": 2}), ({"a": {"b": [1]}}, {"a": {"b": [1, 2]}})],
+    )
+    def test_any_difference_is(self, known: Json, desired: Json) -> None:
+        assert is_news(known, desired)
 
     def test_last_sync_alone_is_not(self) -> None:
-        assert status_patch({"a": 1, "lastSync": "12:00"}, {"a": 1, "lastSync": "12:01"}) is None
-
-    def test_last_sync_goes_with_something_else(self) -> None:
-        patch = status_patch({"a": 1, "lastSync": "12:00"}, {"a": 2, "lastSync": "12:01"})
-        assert patch == {"a": 2, "lastSync": "12:01"}
+        assert not is_news({"a": 1, "lastSync": "12:00"}, {"a": 1, "lastSync": "12:01"})
+        assert not is_news({}, {"lastSync": "12:01"})
 
     def test_a_transition_time_alone_is_not(self) -> None:
         known = {"conditions": [condition("Ready", "True", "12:00")]}
         desired = {"conditions": [condition("Ready", "True", "12:01")]}
-        assert status_patch(known, settled(desired, known)) is None
+        assert not is_news(known, settled(desired, known))
 
     def test_a_message_is_and_keeps_the_time(self) -> None:
         known = {"conditions": [condition("Ready", "True", "12:00", "at 1a")]}
@@ -111,17 +64,17 @@ class TestWhatIsWorthARequest:
 
 
 class Server:
-    """Where the patches go: keeps the status, counts versions, can be slow or refuse."""
+    """Where the statuses go: keeps the last, counts versions, can be slow or refuse."""
 
     def __init__(self) -> None:
         self.version = 10
         self.status: Json = {}
-        self.patches: list[Json] = []
+        self.writes: list[tuple[str, Json]] = []
         self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.at_once = 0
 
-    async def patch(self, resource: Resource, key: ObjectKey, patch: Json) -> str:
+    async def replace(self, resource: Resource, key: ObjectKey, uid: str, status: Json) -> str:
         assert (resource, key) == (FABRICS, WEB)
         self.at_once += 1
         assert self.at_once == 1, "two writes of one status at once"
@@ -130,9 +83,9 @@ class Server:
                 await self.gate.wait()
             if self.error is not None:
                 raise self.error
-            self.patches.append(patch)
+            self.writes.append((uid, status))
             self.version += 1
-            self.status = merged(self.status, patch["status"])
+            self.status = status
             return str(self.version)
         finally:
             self.at_once -= 1
@@ -161,26 +114,34 @@ def gone() -> list[Any]:
 @pytest.fixture
 async def writer(server: Server, clock: ManualClock, gone: list[Any]) -> AsyncIterator[StatusWriter]:
     supervisor = Supervisor()
-    yield StatusWriter(server.patch, supervisor, gone=lambda *what: gone.append(what), clock=clock)
+    yield StatusWriter(server.replace, supervisor, gone=lambda *what: gone.append(what), clock=clock)
     await supervisor.stop()
 
 
 class TestWrite:
     async def test_the_first_status(self, writer: StatusWriter, server: Server) -> None:
         assert await writer.write(FABRICS, server.body(), {"a": 1})
-        assert server.patches == [{"metadata": {"uid": "uid-1"}, "status": {"a": 1}}]
+        assert server.writes == [("uid-1", {"a": 1})]
 
     async def test_an_equal_status_is_silent(self, writer: StatusWriter, server: Server) -> None:
         await writer.write(FABRICS, server.body(), {"a": 1})
         assert not await writer.write(FABRICS, server.body(), {"a": 1})
-        assert len(server.patches) == 1
+        assert len(server.writes) == 1
 
     async def test_it_knows_what_it_wrote_before_the_watch_shows_it(self, writer: StatusWriter, server: Server) -> None:
         stale = server.body()
         await writer.write(FABRICS, stale, {"a": 1, "b": 1})
         assert not await writer.write(FABRICS, stale, {"a": 1, "b": 1})
         assert await writer.write(FABRICS, stale, {"a": 1})
-        assert server.patches[1]["status"] == {"b": None}
+        assert server.status == {"a": 1}
+
+    async def test_last_sync_is_written_together_with_something_else(
+        self, writer: StatusWriter, server: Server
+    ) -> None:
+        await writer.write(FABRICS, server.body(), {"a": 1, "lastSync": "12:00"})
+        assert not await writer.write(FABRICS, server.body(), {"a": 1, "lastSync": "12:01"})
+        assert await writer.write(FABRICS, server.body(), {"a": 2, "lastSync": "12:02"})
+        assert server.status == {"a": 2, "lastSync": "12:02"}
 
     async def test_a_status_that_somebody_else_changed_is_put_right(self, writer: StatusWriter, server: Server) -> None:
         await writer.write(FABRICS, server.body(), {"a": 1})
@@ -190,10 +151,10 @@ class TestWrite:
 
     async def test_after_a_restart_it_goes_by_what_it_sees(self, server: Server) -> None:
         server.status = {"a": 1, "conditions": [condition("Ready", "True", "12:00")]}
-        writer = StatusWriter(server.patch, Supervisor())
+        writer = StatusWriter(server.replace, Supervisor())
         desired = {"a": 1, "conditions": [condition("Ready", "True", "13:00")]}
         assert not await writer.write(FABRICS, server.body(), desired)
-        assert server.patches == []
+        assert server.writes == []
 
     async def test_writes_of_one_object_take_turns(self, writer: StatusWriter, server: Server) -> None:
         server.gate = asyncio.Event()
@@ -204,7 +165,7 @@ class TestWrite:
         server.gate.set()
         assert await first
         assert await second
-        assert [patch["status"] for patch in server.patches] == [{"a": 1}, {"a": 2}]
+        assert [status for _, status in server.writes] == [{"a": 1}, {"a": 2}]
 
     @pytest.mark.parametrize(
         "error",
@@ -224,7 +185,7 @@ class TestWrite:
         await writer.write(FABRICS, server.body(), {"a": 1})
         server.status = {}
         assert await writer.write(FABRICS, server.body("uid-2"), {"a": 1})
-        assert server.patches[1] == {"metadata": {"uid": "uid-2"}, "status": {"a": 1}}
+        assert server.writes[1] == ("uid-2", {"a": 1})
 
     async def test_what_could_not_be_written_is_not_taken_as_written(
         self, writer: StatusWriter, server: Server
@@ -242,7 +203,7 @@ class TestAnnounce:
         await clock.advance(1.9)
         await writer.write(FABRICS, server.body(), {"state": "done"})
         await clock.advance(10)
-        assert [patch["status"] for patch in server.patches] == [{"state": "done"}]
+        assert [status for _, status in server.writes] == [{"state": "done"}]
 
     async def test_a_long_run_shows_that_it_is_under_way(
         self, writer: StatusWriter, server: Server, clock: ManualClock
@@ -250,7 +211,7 @@ class TestAnnounce:
         body = server.body()
         writer.announce(FABRICS, body, {"state": "running"})
         await clock.advance(2)
-        assert [patch["status"] for patch in server.patches] == [{"state": "running"}]
+        assert [status for _, status in server.writes] == [{"state": "running"}]
         await writer.write(FABRICS, body, {"state": "done"})
         assert server.status == {"state": "done"}
 
@@ -259,7 +220,7 @@ class TestAnnounce:
             writer.announce(FABRICS, server.body(), {"state": step})
             await clock.advance(1)
         await clock.advance(10)
-        assert [patch["status"] for patch in server.patches] == [{"state": "applying"}]
+        assert [status for _, status in server.writes] == [{"state": "applying"}]
 
     async def test_progress_never_comes_after_the_end(
         self, writer: StatusWriter, server: Server, clock: ManualClock
@@ -275,7 +236,7 @@ class TestAnnounce:
         server.gate.set()
         await asyncio.gather(first, last)
         await settle()
-        assert [patch["status"]["state"] for patch in server.patches] == ["pending", "done"]
+        assert [status["state"] for _, status in server.writes] == ["pending", "done"]
 
     async def test_an_announcement_that_cannot_be_written_is_only_logged(
         self, writer: StatusWriter, server: Server, clock: ManualClock
@@ -291,4 +252,4 @@ class TestAnnounce:
         writer.forget(WEB)
         writer.forget(WEB)
         await clock.advance(10)
-        assert server.patches == []
+        assert server.writes == []

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
+from controller.errors import Reason, WaitingError
 from controller.runtime.tasks import Supervisor, TaskEndedError
 from tests.support.clock import settle
 
@@ -45,6 +46,17 @@ async def test_a_failure_is_logged_at_once(supervisor: Supervisor) -> None:
         ("a background task failed", "poll", "error")
     ]
     assert str(logs[0]["exc_info"]) == "broken"
+
+
+async def test_an_error_of_ours_explains_itself_without_a_traceback(supervisor: Supervisor) -> None:
+    async def wait() -> None:
+        raise WaitingError(Reason.UNREACHABLE, "git.example does not answer")
+
+    with capture_logs() as logs:
+        supervisor.start("poll", wait())
+        await settle()
+    assert logs[0]["error"] == "git.example does not answer"
+    assert "exc_info" not in logs[0]
 
 
 @pytest.mark.parametrize("work", [nothing, fail])
