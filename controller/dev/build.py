@@ -244,17 +244,17 @@ def _explain(said: str, what: str) -> str:
 
 
 def main() -> int:
-    """Fill the cache, whatever else is on this machine."""
+    """See to it that all four programs are there, and tell where."""
     progress = Progress()
     try:
-        build_control_plane(os.environ, progress)
+        search = ensure_programs(os.environ, progress, controllers=True)
     except ControlPlaneError as error:
         progress.say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
         progress.say("Interrupted. The next build goes on from here.")
         return 130
-    print(find_programs(os.environ).describe())
+    print(search.describe())
     return 0
 
 

@@ -207,6 +207,18 @@ class TestCommand:
         assert go.built() == ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"]
         assert find_programs(environ).programs is not None
 
+    def test_it_builds_nothing_where_everything_is_found(
+        self, start: Starter, environ: dict[str, str], go: FakeGo, tmp_path: Path
+    ) -> None:
+        (tmp_path / "assets").mkdir()
+        for name in (*NEEDED, CONTROLLERS):
+            shutil.copy(go.program, tmp_path / "assets" / name)
+        environ["KUBEBUILDER_ASSETS"] = str(tmp_path / "assets")
+        out, err = start().communicate(timeout=30)
+        assert out == f"{tmp_path / 'assets'} (KUBEBUILDER_ASSETS)\n"
+        assert err == ""
+        assert go.built() == []
+
     def test_a_failure_is_an_exit_code(self, start: Starter, go: FakeGo) -> None:
         go.fail("no space left on device")
         process = start()
