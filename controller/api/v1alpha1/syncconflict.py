@@ -6,6 +6,7 @@ The controller writes it; people write `spec.resolution` and nothing else.
 from __future__ import annotations
 
 import hashlib
+import re
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -268,7 +269,6 @@ def conflict_name(fabric: str, fabric_uid: str, key: ObjectKey) -> str:
     """
     identity = f"{fabric_uid}/{key.group}/{key.kind}/{key.namespace}/{key.name}"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    readable = "".join(
-        c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in f"{fabric}-{key.kind}-{key.name}"
-    )
-    return f"{readable.lower()[: NAME_LENGTH - 9].rstrip('-.')}-{digest}"
+    readable = re.sub(r"[^a-z0-9.]+", "-", f"{fabric}-{key.kind}-{key.name}".lower())
+    readable = re.sub(r"[-.]{2,}", "-", readable)  # a dot must stand between letters or digits
+    return f"{readable[: NAME_LENGTH - 9].rstrip('-.')}-{digest}"
