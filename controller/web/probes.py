@@ -23,7 +23,7 @@ Missing = Callable[[], str | None]
 
 
 def add_probes(
-    app: web.Application, *, age: Age, missing: Missing, registry: CollectorRegistry, max_age: float = MAX_WORK_AGE
+    app: web.Application, age: Age, missing: Missing, registry: CollectorRegistry, max_age: float = MAX_WORK_AGE
 ) -> None:
     """Let `app` answer the three paths."""
 
