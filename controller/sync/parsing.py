@@ -59,9 +59,10 @@ class ParserPool:
         children: int = 2,
         cache_bytes: int = 32 << 20,
         timeout: float = _ANSWER_TIMEOUT,
+        program: str = "controller.sync.parsing_child",
     ) -> None:
         arguments = (bounds or Bounds()).model_dump_json()
-        self._children = [Child(arguments, timeout) for _ in range(children)]
+        self._children = [Child(program, arguments, timeout) for _ in range(children)]
         self._idle: asyncio.LifoQueue[Child] = asyncio.LifoQueue()
         for child in self._children:
             self._idle.put_nowait(child)
@@ -158,7 +159,8 @@ class ParserPool:
 class Child:
     """One parser process and the socket to it."""
 
-    def __init__(self, bounds: str, timeout: float) -> None:
+    def __init__(self, program: str, bounds: str, timeout: float) -> None:
+        self._program = program
         self._bounds = bounds
         self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
@@ -214,7 +216,7 @@ class Child:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "controller.sync.parsing_child", str(theirs.fileno()), self._bounds],
+                [sys.executable, "-m", self._program, str(theirs.fileno()), self._bounds],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd=Path(controller.__file__).parents[1],

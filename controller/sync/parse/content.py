@@ -7,11 +7,11 @@ map of strings it reads null as "". Both checked on a real API server.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import NamedTuple
 
 from controller.objects import Json, canonical
+from controller.sync.parse.scalars import from_base64
 
 # Written by the server whatever a document says; exported manifests are full of them.
 SERVER_SET = frozenset({
@@ -39,10 +39,7 @@ def is_secret(value: dict[str, Json]) -> bool:
 
 
 def declared_content(value: dict[str, Json]) -> bytes:
-    """The document as it counts, canonical: without status, server-set metadata and nulls, `stringData` in `data`.
-
-    Raises orjson.JSONEncodeError for text that is not Unicode (half of a surrogate pair).
-    """
+    """The document as it counts, canonical: without status, server-set metadata and nulls, `stringData` in `data`."""
     content = declared_value(value)
     encoded = canonical(content)
     # Few documents hold nulls, and searching bytes is a tenth of walking the value.
@@ -126,8 +123,8 @@ def _data_refusal(data: Json) -> Refusal | None:
         return refusal
     for key, item in (data or {}).items():
         try:
-            base64.b64decode("".join((item or "").split()), validate=True)
-        except (binascii.Error, ValueError):
+            from_base64(item or "")
+        except ValueError:
             return Refusal(f"/data/{escaped(key)}", "must be base64; plain text belongs into stringData")
     return None
 

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import orjson
-
 from controller.errors import Reason
 from controller.objects import Json, ObjectKey, group_of
 from controller.settings import Bounds
-from controller.sync.parse.content import Refusal, content_refusal, declared_content, key_refusal
+from controller.sync.parse.content import content_refusal, declared_content, key_refusal
 from controller.sync.parse.loader import Loaded, UnreadableError, load_json, load_yaml
 from controller.sync.parse.scan import checked_text
 
@@ -96,19 +94,14 @@ def _read(candidate: Candidate, documents: list[ParsedDocument], faults: list[Fa
     if refusal:
         faults.append(Fault(line, Reason.FIELD_REFUSED, refusal.message, refusal.field))
         return
-    metadata, content = value["metadata"], b""
+    metadata = value["metadata"]
     named = ParsedDocument(
         value["apiVersion"], value["kind"], metadata.get("namespace") or "", metadata["name"], b"", line, ref
     )
     refusal = content_refusal(value)
-    if refusal is None:
-        try:
-            content = declared_content(value)
-        except orjson.JSONEncodeError:  # half of a surrogate pair: "\ud800"
-            refusal = Refusal("", "holds text that is not valid Unicode")
     if refusal:
         faults.append(Fault(line, Reason.FIELD_REFUSED, refusal.message, refusal.field, str(named.key)))
-    documents.append(named._replace(content=content))
+    documents.append(named._replace(content=b"" if refusal else declared_content(value)))
 
 
 def load_file(text: str, bounds: Bounds) -> list[Loaded]:

@@ -55,7 +55,8 @@ def parse_request(blobs: Iterable[bytes], *, singly: bool) -> bytes:
 def result_answer(result: FileResult) -> bytes:
     """The answer for one blob."""
     documents = [[*document[:4], document.line, document.ref.index, document.ref.item] for document in result.documents]
-    return frame([documents, result.faults], [document.content for document in result.documents])
+    faults = [[*fault] for fault in result.faults]
+    return frame([documents, faults], [document.content for document in result.documents])
 
 
 def result_of(payload: bytes) -> FileResult:

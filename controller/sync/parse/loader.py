@@ -8,18 +8,20 @@ are bounded, so an alias costs what it stands for.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 from yaml import MappingNode, Node, ScalarNode, SequenceNode, YAMLError
 from yaml._yaml import CParser
 
-from controller.objects import Json
+from controller.objects import Json, canonical
 from controller.settings import Bounds
 from controller.sync.parse.scalars import ScalarError, json_number, key_text, plain_value, tagged_value
 
 _PLAIN = "plain"
 _TEXT = "text"
+_NON_SPECIFIC = re.compile(r"(?:&\S+\s+)?!(?=\s)")
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
@@ -77,7 +79,9 @@ def is_merge(key: Node) -> bool:
 class Reader:
     """Values of the nodes of one file, within the file's bounds."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, text: str, bounds: Bounds) -> None:
+        self._text = text
+        self._has_tags = "!" in text
         self._depth = bounds.depth
         self._left = bounds.expanded_nodes
 
@@ -93,7 +97,7 @@ class Reader:
     def scalar(self, node: ScalarNode) -> Json:
         """The value of a scalar node."""
         tag = node.tag
-        if tag is _TEXT:
+        if tag is _TEXT or (self._has_tags and self._says_text(node)):
             return node.value
         try:
             return plain_value(node.value) if tag is _PLAIN else tagged_value(tag, node.value)
@@ -104,7 +108,7 @@ class Reader:
         """The text of a mapping's key."""
         if not isinstance(node, ScalarNode):
             _refuse(node, "a list or a map cannot be a map's key")
-        if node.tag is _TEXT:
+        if node.tag is _TEXT or (self._has_tags and self._says_text(node)):
             return str(node.value)
         try:
             if node.tag is _PLAIN:
@@ -113,6 +117,10 @@ class Reader:
             return value if isinstance(value, str) else key_text(node.value, plain=True)
         except ScalarError as error:
             _refuse(node, str(error))
+
+    def _says_text(self, node: Node) -> bool:
+        """`! 12` is the string "12"; the C parser loses that tag, and with it that a scalar is in quotes."""
+        return bool(_NON_SPECIFIC.match(self._text, node.start_mark.index))
 
     def _mapping(self, node: Node, depth: int) -> dict[str, Json]:
         found: dict[str, Json] = {}
@@ -150,7 +158,7 @@ class Reader:
 
 def load_yaml(text: str, bounds: Bounds) -> list[Loaded]:
     """The documents of a YAML file, empty ones too (value None). Raises UnreadableError."""
-    reader = Reader(bounds)
+    reader = Reader(text, bounds)
     loaded = [_loaded(node, reader) for node in yaml_nodes(text)]
     if "*" in text and "&" in text:  # one long string may stand behind a thousand aliases
         for document in loaded:
@@ -190,6 +198,10 @@ def load_json(text: str, bounds: Bounds) -> Loaded:
     except (ScalarError, RecursionError) as error:
         raise UnreadableError(1, str(error)) from error
     _check_depth(value, bounds.depth)
+    try:
+        canonical(value)
+    except TypeError as error:  # half of a surrogate pair, "\\ud800"; the YAML parser refuses it itself
+        raise UnreadableError(1, "holds text that is not valid Unicode") from error
     first = text[: len(text) - len(text.lstrip())].count("\n") + 1
     return Loaded(value, first)
 

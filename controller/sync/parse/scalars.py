@@ -7,7 +7,6 @@ No YAML library reads like it: there `yes`, `y` and `on` are booleans, `0644` an
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import re
 from collections.abc import Callable
@@ -79,10 +78,10 @@ def json_number(value: Json) -> Json:
         return value if value in INT64 else json_number(float(value))
     if not math.isfinite(value):
         raise ScalarError(f"{value} is a number that JSON cannot hold; put it in quotes if a string is meant")
-    if value.is_integer() and -(2.0**63) <= value < 2.0**64:
-        # Go writes the shortest digits that mean this float and pads with zeros.
-        return int(Decimal(repr(value)))
-    return value
+    if not value.is_integer():
+        return value
+    digits = int(Decimal(repr(value)))  # the shortest digits that mean this float, and zeros: as Go writes it
+    return digits if INT64.start <= digits <= _UINT64_MAX else value
 
 
 def _resolved(text: str) -> Json:
@@ -110,21 +109,18 @@ def _number(digits: str, text: str) -> Json:
 
 def _go_float32(value: float) -> str:
     """What Go's FormatFloat(value, 'g', -1, 32) gives, with YAML's words for what is not finite."""
-    if not math.isfinite(value):
-        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
-    try:
-        single: float = unpack("f", pack("f", value))[0]
-    except OverflowError:
-        return ".inf" if value > 0 else "-.inf"
-    shortest = next(text for text in (f"{single:.{n}e}" for n in range(9)) if _to_single(text) == single)
+    single = _to_single(value)
+    if not math.isfinite(single):
+        return ".nan" if math.isnan(single) else ".inf" if single > 0 else "-.inf"
+    shortest = next(text for text in (f"{single:.{n}e}" for n in range(9)) if _to_single(float(text)) == single)
     mantissa, exponent = shortest.split("e")
     if -4 <= int(exponent) <= 5:  # outside it Go writes an exponent, of two digits at least, as Python does
         return f"{Decimal(shortest):f}"
     return f"{mantissa}e{exponent}"
 
 
-def _to_single(text: str) -> float:
-    return float(unpack("f", pack("f", float(text)))[0])
+def _to_single(value: float) -> float:
+    return float(unpack("f", pack("f", value))[0])
 
 
 def _as(kind: type | tuple[type, ...], name: str) -> Callable[[str], Json]:
@@ -137,10 +133,15 @@ def _as(kind: type | tuple[type, ...], name: str) -> Callable[[str], Json]:
     return read
 
 
+def from_base64(text: str) -> bytes:
+    """The bytes that Go's decoder reads: line breaks are passed over, nothing else is. Raises ValueError."""
+    return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+
+
 def _binary(text: str) -> str:
     try:
-        return base64.b64decode("".join(text.split()), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+        return from_base64(text).decode()
+    except ValueError as error:
         raise ScalarError("a !!binary value must be the base64 of UTF-8 text; leave the tag out for bytes") from error
 
 

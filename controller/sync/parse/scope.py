@@ -6,6 +6,7 @@ Hidden files and folders (`.github`, `.argocd-source.yaml`) never count: they be
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import ClassVar, Self
 
 from pathspec import GitIgnoreSpec
@@ -33,9 +34,14 @@ class PathRules:
 
     def counts(self, path: str) -> bool:
         """Whether the file at a path (relative to the directory, with `/`) may declare objects."""
-        if not path.endswith(SUFFIXES) or any(part.startswith(".") for part in path.split("/")):
+        parts = path.split("/")
+        if not path.endswith(SUFFIXES) or any(part.startswith(".") for part in parts):
             return False
-        return not self._spec.match_file(path)
+        if not self.ignore:
+            return True
+        # As in git, what lies in an ignored folder cannot be taken back by a later line.
+        folders = accumulate(parts[:-1], lambda above, name: f"{above}/{name}")
+        return not any(self._spec.match_file(f"{folder}/") for folder in folders) and not self._spec.match_file(path)
 
 
 def _is_pattern(line: str) -> bool:
