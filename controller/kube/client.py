@@ -11,6 +11,7 @@ import platform
 import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from importlib.metadata import version
+from io import BytesIO
 from typing import Self
 
 import aiohttp
@@ -29,6 +30,9 @@ MERGE_PATCH = "application/merge-patch+json"
 
 # kube-apiserver closes an idle connection after 90 s; reusing one at that moment loses the request.
 _KEEPALIVE_SECONDS = 60.0
+
+# aiohttp writes more than this in one go only under protest: a large body is handed to it as a stream.
+_BODY_BYTES = 1 << 20
 
 # A page of about this size keeps the peak of decoding a list (some 5× as much) small beside the cache.
 _PAGE_BYTES = 4 << 20
@@ -108,7 +112,7 @@ class KubeClient:
                 async with self._requests.request(
                     method,
                     url,
-                    data=body,
+                    data=body if body is None or len(body) <= _BODY_BYTES else BytesIO(body),
                     headers=headers,
                     allow_redirects=False,
                     server_hostname=self._config.server_name,
