@@ -43,7 +43,7 @@ test: install lint plane ## Everything that must hold: lint, types, layers, gene
 	$(BIN)/python -m pytest tests/unit $(PURE:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 	$(BIN)/python -m pytest tests --ignore=tests/unit
 
-lint: install types ## Style, types, the layer rule, generated files and locks in step
+lint: install ## Style, types, the layer rule, generated files and locks in step
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -52,6 +52,7 @@ lint: install types ## Style, types, the layer rule, generated files and locks i
 		uv lock --quiet --check && $(EXPORT) | cmp - requirements.txt || \
 			{ echo "the locks are out of step: run make lock" >&2; exit 1; }; \
 	fi
+	$(BIN)/mypy
 
 types: install ## mypy, strict
 	$(BIN)/mypy
