@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from controller.errors import Reason
-from controller.objects import Json, Kind, ObjectKey, Provenance
+from controller.objects import Base, Json, Kind, ObjectKey, Provenance
 
 if TYPE_CHECKING:
     from controller.sync.plan.fieldpath import Path
@@ -92,22 +92,6 @@ class Actual:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """B: what both sides last agreed on: the declared and the actual content as they stood then.
-
-    `epoch` is the installation's epoch when it was recorded; a row of an older epoch infers nothing.
-    """
-
-    declared: bytes
-    actual: bytes
-    uid: str
-    resource_version: str
-    epoch: str
-    api_version: str
-    origin: Provenance
-
-
-@dataclass(frozen=True, slots=True)
 class FieldEdit:
     """One path that a side moved: `old` → `new`; None with `*_present` False is absence, not null."""
 
@@ -125,6 +109,7 @@ class Pending:
 
     edits: tuple[FieldEdit, ...]
     deleted: bool = False  # the document's removal is what is pending
+    rejected: str = ""  # the request was closed, or its branch deleted: what to say about it
 
 
 class ConflictType(StrEnum):
@@ -183,6 +168,7 @@ class Decision:
     path: Path
     choose: str  # Git | Cluster | MergeBoth | Value
     value: Json = None
+    present: bool = True  # False with Value: the field is to be absent on both sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +223,7 @@ class Rules:
     ignore: tuple[IgnoreRule, ...] = ()
     deletion: DeletionRules = DeletionRules()
     max_edits: int = 200
+    salt: bytes = b""  # the installation's secret: what digests of a Secret's values are keyed with
 
     def direction_of(self, kind: Kind) -> Direction:
         """The direction in force for a kind."""
@@ -248,7 +235,6 @@ class Ask(StrEnum):
 
     SAME = "same"  # would a forced apply of D change a value? → Facts.same
     TARGET = "target"  # are the namespace and the CRD there and not terminating? → Facts.target
-    PATHS_SERVED = "paths-served"  # kept for schema reloads after a CRD changed
 
 
 class Target(StrEnum):
@@ -264,11 +250,11 @@ class Facts:
     """Answers of the outside that the plan of one object depends on; each has a value for *not asked*.
 
     `same`: the dry-run's answer. `gone_for`: how long the object has been seen to be missing (None = not seen to
-    vanish). `deleted_by`: the editor the deletion is attributed to. `rival`: another fabric's manager on the object
-    that must not be forced over; `takeover` True when a hand-over allows it. `refused`: the refusal remembered for
-    exactly this document and this live state. `fighting`: paths that are left as they are. `flooded`: the object had
+    vanish). `deleted_by`: the editor the deletion is attributed to. Another fabric's manager on the object is never
+    forced over, unless `takeover` says that a hand-over allows it; `handover` says why to wait for one, and
+    `declared_elsewhere` that a later owner declares the object. `refused`: the refusal remembered for exactly this
+    document and this live state. `fighting`: paths that are left as they are (text forms). `flooded`: the object had
     its commits of this hour. `git_changed_at` / the actual's `seen_live`: for TimestampWins, in seconds.
-    `proven`: the epoch allows inferring edits and deletions from this base.
     """
 
     same: bool | None = None
@@ -276,6 +262,9 @@ class Facts:
     gone_for: timedelta | None = None
     deleted_by: str = ""
     takeover: bool = False
+    handover: str = ""
+    declared_elsewhere: bool = False
+    in_scope: bool = True  # False: the fabric's scope no longer holds this object
     refused: tuple[Reason, str] | None = None
     fighting: frozenset[str] = frozenset()
     flooded: bool = False
@@ -359,6 +348,13 @@ class Change:
     api_version: str = ""
     origin: Provenance | None = None
     resolved: bool = False  # an open conflict of this object is settled by this change
+    overruled: tuple[FieldEdit, ...] = ()  # changes of either side that lost, with the values they wanted
+    pending: tuple[FieldEdit, ...] = ()  # of the situation's pending edits, those that still stand
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether there is anything to tell of it: it is neither in step nor nobody's business."""
+        return self.action not in {Action.UNCHANGED, Action.IGNORE}
 
     @property
     def is_effective(self) -> bool:
@@ -375,7 +371,7 @@ class Question:
 
     key: ObjectKey
     ask: Ask
-    content: bytes = b""
+    content: bytes = b""  # SAME: what to apply in the dry-run
 
 
 @dataclass(frozen=True, slots=True)
