@@ -1,0 +1,67 @@
+"""A session lent to a library reaches the API server as we do, and tells what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import aiohttp
+import pytest
+
+from controller.dev.controlplane import ControlPlane
+from controller.kube.config import ClusterConfig, load_config
+from controller.kube.session import lend_session, lent_server
+from tests.support.audit import AuditLog
+
+AGENT = "tandem-test (lent)"
+
+
+@pytest.fixture
+async def config(controlplane: ControlPlane) -> ClusterConfig:
+    return await load_config(controlplane.kubeconfig_of("admin"))
+
+
+async def ask(config: ClusterConfig, path: str, seen: list[tuple[str, str, int]], authorization: str | None) -> int:
+    session = lend_session(
+        config,
+        user_agent=AGENT,
+        authorization=authorization,
+        answered=lambda method, url, status: seen.append((method, str(url.relative()), status)),
+    )
+    async with session, session.get(lent_server(config) + path) as response:
+        return response.status
+
+
+async def test_it_carries_credentials_and_tells_what_was_answered(config: ClusterConfig, audit_log: AuditLog) -> None:
+    seen: list[tuple[str, str, int]] = []
+    since = audit_log.mark()
+    header = await config.credentials.header()
+    assert await ask(config, "/api/v1/namespaces?limit=1", seen, header) == 200
+    assert await ask(config, "/api/v1/nothing", seen, header) == 404
+    assert await ask(config, "/api/v1/namespaces", seen, None) in {401, 403}
+    assert [(method, path) for method, path, _ in seen] == [
+        ("GET", "/api/v1/namespaces?limit=1"),
+        ("GET", "/api/v1/nothing"),
+        ("GET", "/api/v1/namespaces"),
+    ]
+    assert [status for _, _, status in seen][:2] == [200, 404]
+    assert {request.user for request in audit_log.requests(AGENT, since)} >= {"admin"}
+
+
+async def test_without_a_name_of_its_own_the_servers_address_is_used(config: ClusterConfig) -> None:
+    assert lent_server(config) == config.server
+
+
+async def test_the_certificate_is_checked_for_the_name_that_is_given(config: ClusterConfig) -> None:
+    """kubeconfig's tls-server-name: the server is reached by one name and proves another."""
+    seen: list[tuple[str, str, int]] = []
+    header = await config.credentials.header()
+    port = config.server.rpartition(":")[2]
+    right, wrong = replace(config, server_name="localhost"), replace(config, server_name="other.example")
+    assert lent_server(right) == f"https://localhost:{port}"
+    assert await ask(right, "/version", seen, header) == 200
+    with pytest.raises(aiohttp.ClientConnectorCertificateError, match=r"other\.example"):
+        await ask(wrong, "/version", seen, header)
+
+
+async def test_a_name_for_the_default_port(config: ClusterConfig) -> None:
+    assert lent_server(replace(config, server="https://10.0.0.1", server_name="k8s")) == "https://k8s:443"
