@@ -15,7 +15,7 @@ from pygit2.enums import FileMode, ObjectType
 
 from controller.git.errors import PathRefusedError
 from controller.git.paths import check_path, folded
-from controller.git.snapshot import REGULAR, commit_at
+from controller.git.snapshot import commit_at
 
 NEW_FILE = int(FileMode.BLOB)
 
@@ -119,7 +119,7 @@ def file_mode(entry: pygit2.Object | None, path: str) -> int:
     """The mode a file keeps; PathRefusedError if something that is no file stands in its place."""
     if entry is None:
         return NEW_FILE
-    if entry.filemode not in REGULAR:
+    if entry.type != ObjectType.BLOB or entry.filemode == FileMode.LINK:
         raise PathRefusedError(f"{path!r} cannot be written to Git: it is {nature_of(entry)} there")
     return int(FileMode.BLOB_EXECUTABLE if entry.filemode & 0o111 else FileMode.BLOB)
 

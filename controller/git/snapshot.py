@@ -11,44 +11,21 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import DeltaStatus, DiffOption, FileMode, SortMode
+from pygit2.enums import FileMode, ObjectType, SortMode
 
 from controller.git.errors import MirrorDamagedError, ObjectMissingError
-from controller.git.paths import joined, normalized_directory
+from controller.git.paths import normalized_directory
 from controller.git.repository import Copy
 from controller.git.transport import UNREADABLE
+from controller.git.trees import Entry, FileChange, differences, files
 
-REGULAR = frozenset({0o100644, 0o100755, 0o100664})  # modes of files; the last one is found in old repositories
-SYMLINK = 0o120000
-SUBMODULE = 0o160000
 MOST_COMMITS = 1_000  # of one look into history
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of a tree: its path, the id of its content, its mode (see REGULAR, SYMLINK, SUBMODULE)."""
-
-    path: str
-    blob: str
-    mode: int
-
-    @property
-    def is_regular(self) -> bool:
-        """Whether it is a file: neither a symbolic link nor a submodule."""
-        return self.mode in REGULAR
-
-
-@dataclass(frozen=True, slots=True)
-class FileChange:
-    """One path that differs between two trees. None: it is not there on that side. A rename is two of them."""
-
-    path: str
-    old: Entry | None
-    new: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +69,22 @@ class Snapshot:
     def entry(self, tree: str, path: str) -> Entry | None:
         """One file below a tree; None if there is none, or something else is in its place."""
         with self._reading() as repository:
-            try:
-                found = tree_at(repository, tree)[path]
-            except KeyError:
+            top = repository[tree].peel(pygit2.Tree)
+            if path not in top or top[path].filemode == FileMode.TREE:
                 return None
-            if found.filemode == FileMode.TREE:
-                return None
-            return Entry(path, str(found.id), int(found.filemode))
+            return Entry(path, str(top[path].id), int(top[path].filemode))
 
     def walk(self, tree: str, prefix: str = "") -> list[Entry]:
         """Every file below a tree, by path. `prefix` (the fabric's directory) is put before each path."""
         with self._reading() as repository:
-            return [change.new for change in differences(repository, None, tree, prefix) if change.new]
+            return sorted(files(partial(raw_tree, repository), tree, prefix), key=attrgetter("path"))
 
     def changes(self, old: str | None, new: str | None, prefix: str = "") -> list[FileChange]:
         """What differs between two trees, by path. None stands for an empty one. Equal ids cost nothing."""
         if old == new:
             return []
         with self._reading() as repository:
-            return list(differences(repository, old, new, prefix))
+            return sorted(differences(partial(raw_tree, repository), old, new, prefix), key=attrgetter("path"))
 
     def size(self, blob: str) -> int:
         """How many bytes a blob has, without reading it."""
@@ -135,9 +109,10 @@ class Snapshot:
     def is_ancestor(self, ancestor: str, commit: str) -> bool:
         """Whether `ancestor` is `commit` or in its history. One that the copy does not hold is in nobody's."""
         with self._reading() as repository:
+            head = commit_at(repository, commit).id
             if ancestor == commit or ancestor not in repository.odb:
                 return ancestor == commit
-            return bool(repository.descendant_of(commit, ancestor))
+            return bool(repository.descendant_of(head, ancestor))
 
     def merge_base(self, one: str, other: str) -> str | None:
         """The nearest commit that both histories hold; None if they have none in common."""
@@ -192,9 +167,12 @@ def commit_at(repository: pygit2.Repository, commit: str) -> pygit2.Commit:
     return repository[commit].peel(pygit2.Commit)
 
 
-def tree_at(repository: pygit2.Repository, tree: str) -> pygit2.Tree:
-    """The tree of this id; KeyError if there is none."""
-    return repository[tree].peel(pygit2.Tree)
+def raw_tree(repository: pygit2.Repository, tree: str) -> bytes:
+    """A tree's bytes; KeyError if there is no tree of this id."""
+    kind, content = repository.odb.read(tree)
+    if kind != ObjectType.TREE:
+        raise KeyError(tree)
+    return content
 
 
 def id_at(commit: pygit2.Commit, path: str) -> str | None:
@@ -203,27 +181,6 @@ def id_at(commit: pygit2.Commit, path: str) -> str | None:
         return str(commit.tree[path].id)
     except KeyError:
         return None
-
-
-def differences(repository: pygit2.Repository, old: str | None, new: str | None, prefix: str) -> Iterator[FileChange]:
-    """The changed paths between two trees. libgit2 compares ids and descends only where they differ."""
-    flags = DiffOption.SKIP_BINARY_CHECK | DiffOption.INCLUDE_TYPECHANGE
-    if old is None and new is None:
-        return
-    if old is None or new is None:
-        # Against an empty tree: libgit2 takes the given one as the old side unless told to swap.
-        diff = tree_at(repository, new or old or "").diff_to_tree(flags=flags, swap=old is None)
-    else:
-        diff = tree_at(repository, old).diff_to_tree(tree_at(repository, new), flags=flags)
-    for delta in diff.deltas:
-        before = None if delta.status == DeltaStatus.ADDED else to_entry(delta.old_file, prefix)
-        after = None if delta.status == DeltaStatus.DELETED else to_entry(delta.new_file, prefix)
-        yield FileChange((after or before).path, before, after)  # type: ignore[union-attr]  # one side is there
-
-
-def to_entry(file: pygit2.DiffFile, prefix: str) -> Entry:
-    """One side of a difference. A name that is not UTF-8 becomes readable, and cannot be written to (paths.py)."""
-    return Entry(joined(prefix, file.raw_path.decode("utf-8", "backslashreplace")), str(file.id), int(file.mode))
 
 
 def to_commit(commit: pygit2.Commit) -> Commit:

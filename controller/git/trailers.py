@@ -44,9 +44,10 @@ def object_trailer(api_version: str, kind: str, name: str, uid: str, resource_ve
 
 
 def commit_message(subject: str, trailers: Iterable[Trailer]) -> str:
-    """The whole message. The subject is forced onto one line."""
+    """The whole message. The subject is forced onto one line, without control characters."""
+    first = "".join(character for character in " ".join(subject.split()) if character.isprintable())
     lines = "\n".join(str(trailer) for trailer in trailers)
-    return f"{' '.join(subject.split())}\n\n{lines}\n" if lines else f"{' '.join(subject.split())}\n"
+    return f"{first}\n\n{lines}\n" if lines else f"{first}\n"
 
 
 def parse_trailers(message: str) -> list[Trailer]:
