@@ -123,7 +123,7 @@ class GitServer:
         self.log = RequestLog(log_file)
         self.faults = Faults()
         self._accepted = tuple(accepted_headers(username, password, token))
-        self.held = 0  # requests that wait for `release`
+        self.held = 0  # requests that wait: for `release`, or for their delay to end
         self._open = threading.Event()
         self._open.set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -177,7 +177,7 @@ class GitServer:
             self.faults = before
 
     def hold(self) -> None:
-        """From now on no request is answered; `held` says how many wait."""
+        """From now on no request is answered, until `release`. `held` says how many wait."""
         self._open.clear()
 
     def release(self) -> None:
@@ -279,9 +279,7 @@ class GitServer:
     async def _response(self, request: web.Request, body: bytes) -> web.Response:
         """Faults first, then who it is, then Git."""
         faults = self.faults
-        await self._pass()
-        if faults.delay:
-            await asyncio.sleep(faults.delay)
+        await self._pass(faults.delay)
         if faults.gone:
             return hung_up(request)
         if faults.status:
@@ -294,11 +292,14 @@ class GitServer:
         response = await asyncio.get_running_loop().run_in_executor(None, run_backend, environment, body)
         return hung_up(request) if faults.deaf and request.method == "POST" else response
 
-    async def _pass(self) -> None:
-        """Wait while the server is held."""
-        if not self._open.is_set():
-            self.held += 1
-            await asyncio.to_thread(self._open.wait)
+    async def _pass(self, delay: float) -> None:
+        """Wait while the server is slow or held."""
+        self.held += 1
+        try:
+            await asyncio.sleep(delay)
+            if not self._open.is_set():
+                await asyncio.to_thread(self._open.wait)
+        finally:
             self.held -= 1
 
     def _admits(self, authorization: str) -> bool:
