@@ -148,12 +148,12 @@ class KubeClient:
                     failure = translate(response.status, await response.read(), f"watch {url.path}")
                     await self._note_rejection(failure, retry_after(response))
                     raise failure
-                yield []
-                rest = b""
-                async for chunk in response.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    if lines:
+                try:
+                    yield []
+                    async for lines in _lines(response):
                         yield lines
+                finally:
+                    _hang_up(response)
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from error
 
@@ -197,6 +197,20 @@ class KubeClient:
         if isinstance(error, TimeoutError):
             return UnreachableError(f"{self._config.server} did not answer in time")
         return UnreachableError(f"{self._config.server} cannot be reached: {error or type(error).__name__}")
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        if lines:
+            yield lines
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """End the connection without TLS's goodbye, for which a dead one would be waited for."""
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
 
 
 def retry_after(response: aiohttp.ClientResponse) -> float | None:

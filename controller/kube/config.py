@@ -65,7 +65,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
-    """How to reach one API server. `origin` says where this was found, for `doctor` and error messages."""
+    """How to reach one API server. `origin` says where this was found, for `doctor` and error messages.
+
+    `namespace` is what the kubeconfig's context, or the pod, is in; "" if neither says.
+    """
 
     server: str
     ssl_context: ssl.SSLContext | None
@@ -73,6 +76,7 @@ class ClusterConfig:
     origin: str
     proxy: str | None = None
     server_name: str | None = None
+    namespace: str = ""
 
 
 async def load_config(
@@ -142,7 +146,7 @@ async def _from_files(files: str, context: str | None, origin: str) -> ClusterCo
             raise WaitingError(Reason.API_UNREACHABLE, f"{origin}: {program} gave no credentials; its error is logged")
         return configuration, _exec_lifetime(loader)
 
-    return await _config(load, origin)
+    return await _config(load, origin, loader.current_context["context"].get("namespace") or "")
 
 
 def _user(merged: KubeConfigMerger, loader: KubeConfigLoader) -> dict[str, Any]:
@@ -170,10 +174,11 @@ async def _from_service_account(folder: Path, environ: Mapping[str, str]) -> Clu
             raise WaitingError(Reason.API_UNREACHABLE, f"in-cluster ({folder}): {error}") from error
         return configuration, _REREAD_SECONDS
 
-    return await _config(load, f"in-cluster ({folder})")
+    namespace = folder / "namespace"
+    return await _config(load, f"in-cluster ({folder})", namespace.read_text().strip() if namespace.is_file() else "")
 
 
-async def _config(load: Load, origin: str) -> ClusterConfig:
+async def _config(load: Load, origin: str, namespace: str) -> ClusterConfig:
     configuration, lifetime = await load(False)
     try:
         context = _ssl_context(configuration) if configuration.host.startswith("https") else None
@@ -188,6 +193,7 @@ async def _config(load: Load, origin: str) -> ClusterConfig:
         origin=origin,
         proxy=configuration.proxy,
         server_name=configuration.tls_server_name,
+        namespace=namespace,
     )
 
 

@@ -252,6 +252,11 @@ class FaultProxy:
             stream.transport.abort()
         await self._runner.cleanup()
         await self._client.close()
+        # Connections that are still saying goodbye in TLS would outlive the loop, and be warned of in another test.
+        loop: Any = self._loop
+        for transport in list(loop._transports.values()):
+            transport.abort()
+        await asyncio.sleep(0)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         seen = Seen(request.method, request.path, dict(request.query), request.headers.get("User-Agent", ""))
