@@ -86,14 +86,14 @@ def conflict_of(
     view: View, kind: ConflictType, disputes: Sequence[Dispute], others: Sequence[FieldEdit] = (), message: str = ""
 ) -> Conflict:
     """The conflict to show: the disputed paths, then the paths of `others`, each once."""
-    shown = {dispute.path: _field(view, dispute.path, dispute.editor, clashing=True) for dispute in disputes}
+    shown = {dispute.path: field_of(view, dispute.path, dispute.editor, clashing=True) for dispute in disputes}
     for edit in others:
-        shown.setdefault(edit.path, _field(view, edit.path, edit.manager))
+        shown.setdefault(edit.path, field_of(view, edit.path, edit.manager))
     fields = tuple(sorted(shown.values(), key=lambda field: (not field.clashing, render_path(field.path))))
     simple = kind in _BY_VALUE and all(union_of(view, dispute) is not None for dispute in disputes)
     return Conflict(
         type=kind,
-        fields=tuple(map(_veiled, fields)) if is_secret(view.key) else fields,
+        fields=tuple(map(veiled, fields)) if is_secret(view.key) else fields,
         severity=_severity(kind, len(disputes), simple=simple),
         auto_resolvable=simple,
         token=_token(view, kind, fields),
@@ -196,7 +196,8 @@ def _latest(view: View, disputes: Sequence[Dispute]) -> dict[Path, Ruling] | Non
     return rulings_by_strategy(view, Strategy.GIT_WINS if git > cluster else Strategy.CLUSTER_WINS, disputes)
 
 
-def _field(view: View, path: Path, editor: str, *, clashing: bool = False) -> ConflictField:
+def field_of(view: View, path: Path, editor: str, *, clashing: bool = False) -> ConflictField:
+    """What each side holds at a path."""
     base = _value(view.base_declared, path, view)
     if base is ABSENT:
         base = _value(view.base_actual, path, view)
@@ -218,7 +219,8 @@ def _value(side: Json, path: Path, view: View) -> Json:
     return ABSENT if side is ABSENT else lookup(side, path, view.schema)
 
 
-def _veiled(field: ConflictField) -> ConflictField:
+def veiled(field: ConflictField) -> ConflictField:
+    """The field as it may be shown of a Secret: that values differ, not which."""
     return replace(field, base=_veil(field.in_base), git=_veil(field.in_git), cluster=_veil(field.in_cluster))
 
 
