@@ -59,11 +59,12 @@ def group_of(api_version: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where in Git a document stands. Lines count from 1, documents in the file from 0."""
+    """Where in Git a document stands. Lines count from 1; documents in the file, and items of a `List`, from 0."""
 
     path: str
     line: int = 1
     index: int = 0
+    item: int | None = None
     blob: str = ""
     commit: str = ""
 
@@ -82,4 +83,21 @@ class Document:
     key: ObjectKey
     api_version: str
     content: bytes
+    origin: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What Git and the cluster last agreed on, for one object: both contents as they stood then, whole.
+
+    `declared` and `actual` are canonical; `uid` and `resource_version` are those of the live object, `api_version` the
+    document's. `epoch` is the installation's when it was recorded: an older one infers nothing.
+    """
+
+    declared: bytes
+    actual: bytes
+    uid: str
+    resource_version: str
+    epoch: str
+    api_version: str
     origin: Provenance

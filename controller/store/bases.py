@@ -10,12 +10,11 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, func, select
 
-from controller.objects import ObjectKey, Provenance
+from controller.objects import Base, ObjectKey, Provenance
 from controller.store.engine import Database
 from controller.store.schema import bases
 from controller.store.sql import is_key, key_parameters, upsert
@@ -33,28 +32,15 @@ _DELETE = delete(bases).where(and_(_OF_FABRIC, is_key(bases)))
 _UPSERT = upsert(bases)
 
 
-@dataclass(frozen=True, slots=True)
-class BaseRow:
-    """B of one object. `declared` and `actual` are canonical bytes; `epoch` is the one it was recorded in."""
-
-    declared: bytes
-    actual: bytes
-    uid: str
-    resource_version: str
-    epoch: str
-    api_version: str
-    origin: Provenance
-
-
 class Bases:
     """The base rows of all fabrics."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load_all(self, fabric_id: int) -> dict[ObjectKey, BaseRow]:
+    async def load_all(self, fabric_id: int) -> dict[ObjectKey, Base]:
         """Every base of a fabric."""
-        found: dict[ObjectKey, BaseRow] = {}
+        found: dict[ObjectKey, Base] = {}
         shared: dict[str, str] = {}
         async with self._database.snapshot() as connection:
             rows = await connection.stream(_SELECT, {"fabric": fabric_id})
@@ -72,9 +58,7 @@ class Bases:
         async with self._database.snapshot() as connection:
             return list(await connection.scalars(_HOLDERS, key_parameters(key)))
 
-    async def write(
-        self, fabric_id: int, rows: Mapping[ObjectKey, BaseRow], dropped: Collection[ObjectKey] = ()
-    ) -> None:
+    async def write(self, fabric_id: int, rows: Mapping[ObjectKey, Base], dropped: Collection[ObjectKey] = ()) -> None:
         """Record `rows` and forget `dropped`, all or nothing. Raises FabricGoneError."""
         written = await asyncio.to_thread(_to_rows, fabric_id, rows) if rows else []
         async with self._database.transaction() as connection:
@@ -100,10 +84,10 @@ class BaseWriter:
         self._database = database
         self._repository = repository
         self._fabric_id = fabric_id
-        self._waiting: dict[ObjectKey, BaseRow | None] = {}
+        self._waiting: dict[ObjectKey, Base | None] = {}
         self._background: asyncio.Task[None] | None = None
 
-    def put(self, key: ObjectKey, row: BaseRow) -> None:
+    def put(self, key: ObjectKey, row: Base) -> None:
         """Record this base, in place of an earlier one."""
         self._add(key, row)
 
@@ -134,7 +118,7 @@ class BaseWriter:
             self._waiting = batch | self._waiting
             raise
 
-    def _add(self, key: ObjectKey, row: BaseRow | None) -> None:
+    def _add(self, key: ObjectKey, row: Base | None) -> None:
         self._waiting[key] = row
         if len(self._waiting) >= BATCH and self._background is None:
             self._background = asyncio.create_task(self._write_batches(), name="write base rows")
@@ -150,12 +134,12 @@ class BaseWriter:
                 raise
         self._background = None
 
-    async def _write(self, batch: Mapping[ObjectKey, BaseRow | None]) -> None:
+    async def _write(self, batch: Mapping[ObjectKey, Base | None]) -> None:
         rows = {key: row for key, row in batch.items() if row is not None}
         await self._repository.write(self._fabric_id, rows, [key for key, row in batch.items() if row is None])
 
 
-def _to_rows(fabric_id: int, rows: Mapping[ObjectKey, BaseRow]) -> list[tuple[Any, ...]]:
+def _to_rows(fabric_id: int, rows: Mapping[ObjectKey, Base]) -> list[tuple[Any, ...]]:
     """The values of rows, in the order of the table's columns."""
     return [
         (
@@ -177,7 +161,7 @@ def _to_rows(fabric_id: int, rows: Mapping[ObjectKey, BaseRow]) -> list[tuple[An
     ]
 
 
-def _from_row(row: Any, shared: dict[str, str]) -> tuple[ObjectKey, BaseRow]:
+def _from_row(row: Any, shared: dict[str, str]) -> tuple[ObjectKey, Base]:
     """The base a row holds. `shared` keeps one copy of what most rows repeat: epoch, commit, file, version."""
 
     def once(text: str) -> str:
@@ -187,7 +171,7 @@ def _from_row(row: Any, shared: dict[str, str]) -> tuple[ObjectKey, BaseRow]:
     path, line, index, item, blob, commit = place
     declared, actual = _unpacked(contents)
     origin = Provenance(once(path), line, index, item, blob, once(commit))
-    base = BaseRow(declared, actual, uid, version, once(epoch), once(api_version), origin)
+    base = Base(declared, actual, uid, version, once(epoch), once(api_version), origin)
     return ObjectKey(once(group), once(kind), once(namespace), name), base
 
 

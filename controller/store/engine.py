@@ -71,6 +71,7 @@ class Database:
         path = database_path(url)
         if exclusive:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600, exist_ok=True)  # documents of Secrets are in it; SQLite's other files copy the mode
         elif not path.is_file():
             raise DatabaseUrlError(f"{path} does not exist; a controller makes it when it starts")
         database = cls(path, exclusive=exclusive)

@@ -6,6 +6,8 @@ himself.
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,10 +15,12 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from controller.objects import Json, ObjectKey
+from controller.objects import Base, Json, ObjectKey, Provenance
 from controller.store.engine import Database
 from controller.store.schema import pushes
 from controller.store.sql import upsert
+
+_LEVEL = 1  # as the base rows
 
 
 class PushState(StrEnum):
@@ -29,17 +33,10 @@ class PushState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PushedObject:
-    """One object in a commit: where its document stands, and the digests of its content before and after ("" absent).
-
-    `fields` are the paths that moved, as text.
-    """
+    """One object in a commit, and the base that the commit makes true; None: the commit removes its document."""
 
     key: ObjectKey
-    uid: str
-    path: str
-    fields: tuple[str, ...] = ()
-    before: str = ""
-    after: str = ""
+    base: Base | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +104,29 @@ def _from_row(row: Any) -> Push:
 
 
 def _to_json(item: PushedObject) -> Json:
-    return [list(item.key), item.uid, item.path, list(item.fields), item.before, item.after]
+    base = item.base
+    if base is None:
+        return [list(item.key), None]
+    origin = base.origin
+    return [
+        list(item.key),
+        [
+            base64.b64encode(zlib.compress(base.declared, _LEVEL)).decode(),
+            base64.b64encode(zlib.compress(base.actual, _LEVEL)).decode(),
+            base.uid,
+            base.resource_version,
+            base.epoch,
+            base.api_version,
+            [origin.path, origin.line, origin.index, origin.item, origin.blob, origin.commit],
+        ],
+    ]
 
 
 def _objects(rows: Iterable[Json]) -> Iterable[PushedObject]:
-    for key, uid, path, fields, before, after in rows:
-        yield PushedObject(ObjectKey(*key), uid, path, tuple(fields), before, after)
+    for key, values in rows:
+        yield PushedObject(ObjectKey(*key), None if values is None else _base(*values))
+
+
+def _base(declared: str, actual: str, uid: str, version: str, epoch: str, api_version: str, origin: Json) -> Base:
+    git, cluster = (zlib.decompress(base64.b64decode(text)) for text in (declared, actual))
+    return Base(git, cluster, uid, version, epoch, api_version, Provenance(*origin))

@@ -45,7 +45,7 @@ def _object() -> Iterator[Column[Any]]:
 
 
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False, server_default="")
+    return Column(name, Text, nullable=False, default="")
 
 
 installation = Table(

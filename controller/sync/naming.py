@@ -1,4 +1,4 @@
-"""Names that are computed, never chosen: field managers, conflicts, and the files of imported objects.
+"""Names that are computed, never chosen: field managers and the files of imported objects.
 
 All deterministic, so that finding a thing again never makes a second one.
 """
@@ -11,7 +11,6 @@ import re
 from controller.objects import ObjectKey
 
 MANAGER_BYTES = 128  # the API server refuses longer field manager names
-CONFLICT_NAME_BYTES = 253  # a DNS subdomain, as every object name here
 _UNSAFE = re.compile(rb"[^a-z0-9.\-]")
 
 
@@ -22,14 +21,6 @@ def field_manager(install_id: str, namespace: str, fabric: str) -> str:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
     return f"{name[: MANAGER_BYTES - 13]}-{digest}"
-
-
-def conflict_name(fabric: str, fabric_uid: str, key: ObjectKey) -> str:
-    """`<fabric>-<kind>-<name>-<hash>`; the readable part is cut, never the hash."""
-    identity = f"{fabric_uid}\x00{key.group}\x00{key.kind}\x00{key.namespace}\x00{key.name}"
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    readable = re.sub(r"[^a-z0-9.-]", "-", f"{fabric}-{key.kind.lower()}-{key.name}".lower())
-    return f"{readable[: CONFLICT_NAME_BYTES - 9].strip('-.')}-{digest}"
 
 
 def escaped_component(name: str) -> str:

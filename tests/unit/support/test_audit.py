@@ -10,8 +10,6 @@ import pytest
 
 from tests.support.audit import AuditLog
 
-NOW = datetime.now(UTC)
-
 
 def line(audit_id: str, *, agent: str = "tandem/1", verb: str = "get", seconds: float = 0, **more: object) -> str:
     event = {
@@ -22,7 +20,7 @@ def line(audit_id: str, *, agent: str = "tandem/1", verb: str = "get", seconds: 
         "user": {"username": "admin"},
         "userAgent": agent,
         "responseStatus": {"code": 200},
-        "requestReceivedTimestamp": (NOW + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z"),
+        "requestReceivedTimestamp": (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z"),
         **more,
     }
     return json.dumps(event) + "\n"

@@ -1,13 +1,11 @@
 """Computed names: stable, within the API server's bounds, never two for one thing."""
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.objects import ObjectKey
-from controller.sync.naming import conflict_name, escaped_component, field_manager, import_path
+from controller.sync.naming import escaped_component, field_manager, import_path
 
 INSTALL = "0a1b2c3d-0000-4000-8000-000000000000"
 
@@ -20,21 +18,6 @@ def test_a_long_field_manager_fits_and_stays_distinct() -> None:
     names = {field_manager(INSTALL, "n" * 63, "f" * 200 + tail) for tail in "ab"}
     assert len(names) == 2
     assert all(len(name.encode()) == 128 for name in names)
-
-
-@given(st.text("abcdefghijklmnopqrstuvwxyz0123456789.-:", min_size=1, max_size=253))
-def test_a_conflict_name_is_a_dns_subdomain(name: str) -> None:
-    key = ObjectKey("rbac.authorization.k8s.io", "ClusterRole", "", name)
-    made = conflict_name("web", "uid-1", key)
-    assert len(made) <= 253
-    assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", made)
-    assert made == conflict_name("web", "uid-1", key)
-
-
-def test_conflicts_of_two_namespaces_differ() -> None:
-    one, two = (conflict_name("web", "u", ObjectKey("", "ConfigMap", ns, "a")) for ns in ("x", "y"))
-    assert one != two
-    assert one.startswith("web-configmap-a-")
 
 
 @pytest.mark.parametrize(

@@ -139,4 +139,4 @@ def _key() -> list[sa.Column[Any]]:
 
 
 def _texts(*names: str) -> list[sa.Column[Any]]:
-    return [sa.Column(name, sa.Text(), server_default="", nullable=False) for name in names]
+    return [sa.Column(name, sa.Text(), nullable=False) for name in names]

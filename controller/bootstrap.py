@@ -1,0 +1,232 @@
+"""The composition root of `tandem run`: builds every concrete thing in the order it is needed, and takes it down again.
+
+Nothing below this module knows which implementation it is given; nothing above it builds anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import web
+
+from controller.api.meta import GROUP
+from controller.api.v1alpha1.syncconflict import SyncConflict
+from controller.errors import StalledError, TandemError
+from controller.git.mirrors import Mirrors
+from controller.git.remote import UrlRules
+from controller.kube.apply import Writer
+from controller.kube.client import KubeClient
+from controller.kube.config import load_config
+from controller.kube.discovery import Discovery
+from controller.kube.events import EventRecorder
+from controller.kube.pool import ReflectorPool
+from controller.kube.resources import CRDS
+from controller.kube.watch import Change, Source
+from controller.objects import ObjectKey
+from controller.runtime.configs import Change as ConfigChange
+from controller.runtime.configs import ConfigCache
+from controller.runtime.events import Announcer
+from controller.runtime.kopf_glue import ALL, KopfOperator
+from controller.runtime.metrics import Metrics
+from controller.runtime.queue import WorkQueue
+from controller.runtime.status import StatusWriter, status_replacer
+from controller.runtime.tasks import Supervisor
+from controller.settings import Settings
+from controller.store.store import Store
+from controller.sync.apply import Applier
+from controller.sync.conflicts import MANAGER, SYNC_CONFLICTS, object_key, to_resolution
+from controller.sync.fabrics import FABRICS, Fabrics
+from controller.sync.installation import installation_of
+from controller.sync.jobs import SYNC_JOBS
+from controller.sync.parsing import ParserPool
+from controller.sync.schemas import Schemas
+from controller.sync.source import SourceReader
+from controller.sync.tools import Tools
+from controller.sync.writeback import WriteBack
+from controller.web.app import serving
+from controller.web.probes import Missing, add_probes
+
+VERSION = version("tandem-gitops")
+DRAIN = 8.0  # seconds a run may take to end after SIGTERM; the whole stop has 10
+JANITOR = 60.0  # seconds between two looks for finished jobs whose time is up
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, supervisor: Supervisor, metrics: Metrics) -> AsyncIterator[Tools]:
+    """Everything the sync engine stands on, for one process. Raises TandemError when the outside cannot be reached."""
+    async with AsyncExitStack() as stack:
+        config = await load_config(settings.kubeconfig, settings.context)
+        client = await stack.enter_async_context(
+            KubeClient(config, in_flight=settings.in_flight, timeout=settings.request_timeout)
+        )
+        store = await Store.open(settings.database_url)
+        stack.push_async_callback(store.close)
+        pool = ReflectorPool(client)
+        stack.push_async_callback(pool.close)
+        writer = Writer(client, pool)
+        discovery = Discovery(client)
+        stack.push_async_callback(discovery.close)
+        parser = await stack.enter_async_context(ParserPool(settings.bounds))
+        rules = _url_rules(settings, config.server)
+        mirrors = Mirrors(settings.data_dir / "mirrors", rules, settings.git_timeout)
+        stack.callback(mirrors.close)
+        recorder = EventRecorder(client)
+        stack.push_async_callback(recorder.close)
+        installation = await installation_of(settings, client, writer, store)
+
+        yield Tools(
+            installation=installation,
+            client=client,
+            writer=writer,
+            discovery=discovery,
+            pool=pool,
+            source=SourceReader(client, mirrors, parser, settings.bounds, time.monotonic),
+            parser=parser,
+            writeback=WriteBack(parser, installation.id),
+            applier=Applier(client, writer),
+            schemas=Schemas(discovery),
+            store=store,
+            statuses=StatusWriter(status_replacer(client, MANAGER), supervisor),
+            announcer=Announcer(recorder.record),
+            metrics=metrics,
+            wall=time.time,
+        )
+
+
+def _url_rules(settings: Settings, server: str) -> UrlRules:
+    """Which Git servers may be spoken to. The API server is none: a Fabric must not make the controller talk to it."""
+    host = urlsplit(server).hostname
+    if settings.allow_insecure_git or host is None:
+        return UrlRules(settings.allow_insecure_git)
+    return UrlRules(refused_hosts=frozenset({host}))
+
+
+class Controller:
+    """`tandem run`: one process that looks after every Fabric it may see."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._metrics = Metrics(VERSION)
+        self._supervisor = Supervisor(restarted=self._metrics.task_restarted)
+        self._queue: WorkQueue[ObjectKey] = WorkQueue(hooks=self._metrics.queue_hooks())
+        self._missing: Missing = lambda: "the controller is starting"
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT. Raises TandemError when the start fails, TaskEndedError when a part dies."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        self._metrics.watch_queue(self._queue)
+        app = web.Application()
+        add_probes(
+            app,
+            age=self._queue.oldest_unfinished_age,
+            missing=self._missing,
+            registry=self._metrics.registry,
+        )
+        async with serving(app, self._settings.metrics_bind) as bind:
+            log.info("the probes answer", bind=str(bind), version=VERSION)
+            tools_ready = assembled(self._settings, self._supervisor, self._metrics)
+            async with tools_ready as tools:
+                try:
+                    await self._work(tools, stop)
+                finally:
+                    log.info("stopping")
+                    await self._queue.stop(DRAIN)
+                    await self._supervisor.stop()
+
+    async def _work(self, tools: Tools, stop: asyncio.Event) -> None:
+        cache = ConfigCache(FABRICS, self._on_fabric, self._scopes)
+        fabrics = Fabrics(tools, cache, self._queue, time.monotonic)
+        await self._follow(tools, fabrics)
+        await self._watch_fabrics(tools, cache)
+        self._supervisor.start("queue", self._queue.run(self._settings.workers, fabrics.handle), essential=True)
+        self._supervisor.keep_up("janitor", lambda: _tidy(fabrics))
+        self._missing = lambda: None if cache.filled else "the Fabrics have not been listed yet"
+        log.info("running", server=tools.client.server, install=tools.installation.id)
+        lost = asyncio.create_task(self._supervisor.lost())
+        stopped = asyncio.create_task(stop.wait())
+        done, pending = await asyncio.wait({lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        for task in done:
+            task.result()
+
+    @property
+    def _scopes(self) -> tuple[str, ...]:
+        return (ALL,)
+
+    async def _watch_fabrics(self, tools: Tools, cache: ConfigCache) -> None:
+        config = await load_config(self._settings.kubeconfig, self._settings.context)
+        operator = KopfOperator(config, [cache], tools.client.list_all, self._supervisor)
+        self._supervisor.keep_up("kopf", operator.run)
+
+    async def _follow(self, tools: Tools, fabrics: Fabrics) -> None:
+        """Watch definitions, conflicts and jobs: what they tell goes to the fabric they belong to."""
+        tools.discovery.follow(tools.pool.acquire(CRDS))
+        await fabrics.jobs.load(None)
+        tools.pool.acquire(SYNC_JOBS).subscribe(fabrics.jobs.on_change)
+
+        def on_conflict(change: Change) -> None:
+            if change.source is not Source.OWN:
+                _note_conflict(fabrics, self._queue, change)
+
+        tools.pool.acquire(SYNC_CONFLICTS).subscribe(on_conflict)
+
+    def _on_fabric(self, change: ConfigChange) -> None:
+        if change.by_somebody:
+            self._queue.forget(change.key)
+        self._queue.add(change.key)
+
+
+def _note_conflict(fabrics: Fabrics, queue: WorkQueue[ObjectKey], change: Change) -> None:
+    """Somebody wrote a SyncConflict: a decision to carry out, or one that was deleted while it was open."""
+    seen = change.new or change.old
+    if seen is None:
+        return
+    body = seen.body
+    body["metadata"] |= {"uid": seen.uid, "namespace": change.key.namespace}
+    try:
+        conflict = SyncConflict.from_object(body)
+        fabric = ObjectKey(GROUP, "Fabric", change.key.namespace, conflict.spec.fabric_ref.name)
+        service = fabrics.service(fabric)
+        if service is None:
+            return
+        key = object_key(conflict)
+        if change.new is None:
+            if not service.desk.note_deleted(key, seen.uid):
+                return
+        elif conflict.spec.resolution is not None:
+            service.state.resolutions[key] = to_resolution(conflict.spec.resolution)
+        else:
+            return
+    except StalledError as error:
+        log.warning("a SyncConflict cannot be read", conflict=str(change.key), problem=error.message)
+        return
+    service.state.dirty.add(key)
+    queue.add(fabric)
+
+
+async def _tidy(fabrics: Fabrics) -> None:
+    """Now and then: finished jobs whose time is up."""
+    while True:
+        await asyncio.sleep(JANITOR)
+        try:
+            await fabrics.jobs.remove_old()
+        except TandemError as error:
+            log.warning("finished jobs could not be removed", problem=error.message)
+
+
+async def run_controller(settings: Settings) -> None:
+    """`tandem run`, whole."""
+    await Controller(settings).run()

@@ -1,0 +1,257 @@
+"""SyncConflict objects: a plan's conflicts shown to people, and people's decisions brought back to the plan.
+
+One object per conflicting object, its name computed, so that finding a conflict again never makes a second one. What
+this desk remembers of each is what the cluster holds; a restart reads it back with one list per fabric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from controller.api.conditions import Finding, Verdict, derived_conditions
+from controller.api.meta import API_VERSION, FABRIC_LABEL, GROUP, VERSION, NameRef, to_rfc3339
+from controller.api.v1alpha1 import syncconflict as api
+from controller.errors import Reason, StalledError
+from controller.kube.apply import Writer
+from controller.kube.client import KubeClient
+from controller.kube.errors import AlreadyExistsError, NotFoundError
+from controller.kube.resources import Resource
+from controller.objects import Json, ObjectKey, group_of
+from controller.sync.plan.fieldpath import parse_path, render_path
+from controller.sync.plan.model import Change, Conflict, ConflictField, Decision, Resolution, Strategy
+from controller.sync.profile import Profile
+
+SYNC_CONFLICTS = Resource(GROUP, VERSION, "SyncConflict", api.SyncConflict.plural, namespaced=True)
+MANAGER = "tandem"  # who writes our own kinds; never a fabric's manager
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Shown:
+    """One SyncConflict as the cluster holds it."""
+
+    name: str
+    uid: str
+    token: str
+    state: api.ConflictState
+    detected_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still has to decide."""
+        return not self.state.is_final
+
+
+class ConflictDesk:
+    """The SyncConflicts of one fabric."""
+
+    def __init__(self, client: KubeClient, writer: Writer, profile: Profile, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._writer = writer
+        self._profile = profile
+        self._now = now
+        self._shown: dict[ObjectKey, Shown] = {}
+
+    @property
+    def open_keys(self) -> list[ObjectKey]:
+        """The objects with an open conflict."""
+        return [key for key, shown in self._shown.items() if shown.is_open]
+
+    def is_open(self, key: ObjectKey) -> bool:
+        """Whether the object has an open conflict."""
+        shown = self._shown.get(key)
+        return shown is not None and shown.is_open
+
+    async def load(self) -> list[tuple[ObjectKey, Resolution]]:
+        """Read back what is shown, after a start. Returns the decisions that wait to be carried out."""
+        waiting = []
+        selector = f"labelSelector={FABRIC_LABEL}%3D{self._profile.name}"
+        for item in await self._client.list_all(SYNC_CONFLICTS, self._profile.namespace, selectors=selector):
+            resource = api.SyncConflict.from_object(item)
+            if resource.spec.fabric_ref.name != self._profile.name:
+                continue
+            key = object_key(resource)
+            state = resource.status.state or api.ConflictState.OPEN
+            self._shown[key] = Shown(
+                resource.metadata.name,
+                resource.metadata.uid,
+                resource.spec.state_token,
+                state,
+                resource.status.detected_at,
+            )
+            if resource.spec.resolution is not None and not state.is_final:
+                waiting.append((key, to_resolution(resource.spec.resolution)))
+        return waiting
+
+    def note_deleted(self, key: ObjectKey, uid: str) -> bool:
+        """Somebody deleted the SyncConflict. Returns whether it was open, and so has to be made again."""
+        shown = self._shown.get(key)
+        if shown is None or shown.uid != uid:
+            return False
+        del self._shown[key]
+        return shown.is_open
+
+    async def show(self, change: Change) -> bool:
+        """Show the change's conflict. Returns whether it is new: not shown before, or settled before."""
+        conflict, shown = change.conflict, self._shown.get(change.key)
+        if conflict is None:
+            return False
+        if shown is not None and shown.is_open:
+            await self._rewrite(shown, change, conflict)
+            return False
+        if shown is not None:  # it was settled, and now there is another one: the old one makes room
+            await self._remove(change.key, shown)
+        self._shown[change.key] = await self._create(change, conflict)
+        await self._write_status(change.key, conflict, api.ConflictState.OPEN, _open_finding(conflict))
+        return True
+
+    async def settle(self, key: ObjectKey, state: api.ConflictState, message: str) -> bool:
+        """The conflict is over. Returns whether one was open."""
+        shown = self._shown.get(key)
+        if shown is None or not shown.is_open:
+            return False
+        shown.state = state
+        verdict = Verdict(findings=(), healthy=message)
+        status = self._status(verdict, state, shown) | {"resolvedAt": to_rfc3339(self._now())}
+        await self._patch_status(key, shown, status)
+        return True
+
+    async def fail(self, key: ObjectKey, reason: Reason, message: str) -> None:
+        """A decision could not be carried out: the conflict stays open and says why; the decision is taken away."""
+        shown = self._shown.get(key)
+        if shown is None:
+            return
+        state = api.ConflictState.OPEN if reason is Reason.STALE else api.ConflictState.FAILED
+        await self._patch(shown, {"spec": {"resolution": None}})
+        shown.state = state
+        await self._patch_status(key, shown, self._status(Verdict(findings=(Finding(reason, message),)), state, shown))
+
+    async def _create(self, change: Change, conflict: Conflict) -> Shown:
+        profile, key = self._profile, change.key
+        name = api.conflict_name(profile.name, profile.uid, key)
+        body: Json = {
+            "apiVersion": API_VERSION,
+            "kind": "SyncConflict",
+            "metadata": {
+                "name": name,
+                "labels": {FABRIC_LABEL: profile.name},
+                "ownerReferences": [owner_reference(profile)],
+            },
+            "spec": _spec(profile, change, conflict).to_json(),
+        }
+        try:
+            made = await self._writer.post(SYNC_CONFLICTS, profile.namespace, body, MANAGER)
+        except AlreadyExistsError:
+            # Left by an earlier life of this process: it is ours by name, so it is brought up to date.
+            del body["spec"]["fabricRef"], body["spec"]["object"]
+            body["spec"].setdefault("resolution", None)
+            made = await self._writer.merge(SYNC_CONFLICTS, self._key(name), {"spec": body["spec"]}, MANAGER)
+        return Shown(name, made.uid, conflict.token, api.ConflictState.OPEN, self._now())
+
+    async def _rewrite(self, shown: Shown, change: Change, conflict: Conflict) -> None:
+        if shown.token == conflict.token:
+            return
+        spec = _spec(self._profile, change, conflict).to_json()
+        del spec["fabricRef"], spec["object"]
+        await self._patch(shown, {"spec": spec | {"resolution": None}})
+        shown.token, shown.state = conflict.token, api.ConflictState.OPEN
+        await self._write_status(change.key, conflict, api.ConflictState.OPEN, _open_finding(conflict))
+
+    async def _remove(self, key: ObjectKey, shown: Shown) -> None:
+        self._shown.pop(key, None)
+        try:
+            await self._writer.delete(SYNC_CONFLICTS, self._key(shown.name), uid=shown.uid)
+        except NotFoundError:
+            log.debug("the settled conflict was gone already", conflict=shown.name)
+
+    async def _write_status(
+        self, key: ObjectKey, conflict: Conflict, state: api.ConflictState, finding: Finding
+    ) -> None:
+        shown = self._shown[key]
+        status = self._status(Verdict(findings=(finding,)), state, shown) | {
+            "severity": conflict.severity.value.capitalize(),
+            "autoResolvable": conflict.auto_resolvable,
+            "suggested": conflict.suggested.value if conflict.suggested else None,
+            "detectedAt": to_rfc3339(shown.detected_at or self._now()),
+            "resolvedAt": None,
+        }
+        await self._patch_status(key, shown, status)
+
+    def _status(self, verdict: Verdict, state: api.ConflictState, shown: Shown) -> Json:
+        conditions = derived_conditions((), verdict, generation=1, now=self._now())
+        return {"state": state.value, "conditions": [condition.to_json() for condition in conditions]}
+
+    async def _patch(self, shown: Shown, patch: Json) -> None:
+        await self._writer.merge(SYNC_CONFLICTS, self._key(shown.name), patch, MANAGER)
+
+    async def _patch_status(self, key: ObjectKey, shown: Shown, status: Json) -> None:
+        try:
+            await self._writer.patch_status(SYNC_CONFLICTS, self._key(shown.name), status, MANAGER)
+        except NotFoundError:
+            self._shown.pop(key, None)  # deleted by hand: an open one is shown again by the next plan
+            if shown.is_open:
+                raise
+
+    def _key(self, name: str) -> ObjectKey:
+        return SYNC_CONFLICTS.key(self._profile.namespace, name)
+
+
+def object_key(conflict: api.SyncConflict) -> ObjectKey:
+    """The object a SyncConflict is about."""
+    shown = conflict.spec.object
+    return ObjectKey(group_of(shown.api_version), shown.kind, shown.namespace, shown.name)
+
+
+def owner_reference(profile: Profile) -> Json:
+    """What makes our own objects go with their Fabric."""
+    return {"apiVersion": API_VERSION, "kind": "Fabric", "name": profile.name, "uid": profile.uid}
+
+
+def to_resolution(resolution: api.Resolution) -> Resolution:
+    """A person's decision in the planner's words. Raises StalledError for a path that is none."""
+    try:
+        decisions = tuple(
+            Decision(parse_path(decision.path), decision.choose.value, decision.value, decision.has("value"))
+            for decision in resolution.decisions
+        )
+    except ValueError as error:
+        raise StalledError(Reason.RESOLUTION_FAILED, f"spec.resolution.decisions: {error}") from error
+    return Resolution(Strategy(resolution.strategy.value), decisions, resolution.state_token or "")
+
+
+def _spec(profile: Profile, change: Change, conflict: Conflict) -> api.SyncConflictSpec:
+    key = change.key
+    return api.SyncConflictSpec(
+        fabric_ref=NameRef(name=profile.name),
+        object=api.ConflictObject(
+            api_version=change.api_version, kind=key.kind, namespace=key.namespace, name=key.name, uid=change.uid
+        ),
+        type=api.ConflictType(conflict.type.value),
+        fields=tuple(_fields(conflict.fields)),
+        git_path=change.origin.path if change.origin else None,
+        git_commit=(change.origin.commit or None) if change.origin else None,
+        resource_version=change.resource_version or None,
+        state_token=conflict.token,
+    )
+
+
+def _fields(fields: Iterable[ConflictField]) -> Iterable[api.FieldConflict]:
+    for field in fields:
+        values: dict[str, Json] = {}
+        if field.in_base:
+            values["base"] = field.base
+        if field.in_git:
+            values["git"] = field.git
+        if field.in_cluster:
+            values["cluster"] = field.cluster
+        yield api.FieldConflict(path=render_path(field.path), editor=field.editor or None, **values)
+
+
+def _open_finding(conflict: Conflict) -> Finding:
+    message = conflict.message or f"{len(conflict.fields)} fields differ; set spec.resolution to decide"
+    return Finding(Reason.CONFLICTS_OPEN, message)

@@ -1,0 +1,318 @@
+"""The fabrics of this process: one service each, made when a Fabric appears, given up when it goes.
+
+`handle` is the queue's handler: it decides whether a run is due, lets the service walk its way, and says when to come
+back. What a run found goes into the status, Events and the history here, in one place.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from controller.api.conditions import Finding
+from controller.api.meta import FINALIZER, GROUP, VERSION
+from controller.api.v1alpha1.fabric import Fabric
+from controller.errors import StalledError, TandemError
+from controller.kube.errors import ChangedMeanwhileError, NotFoundError
+from controller.kube.resources import Resource
+from controller.kube.watch import Change as LiveChange
+from controller.objects import Json, Kind, ObjectKey
+from controller.runtime.configs import ConfigCache
+from controller.runtime.logging import bind_run
+from controller.runtime.queue import WorkQueue
+from controller.store.history import RunRow
+from controller.sync.announcing import announce_run
+from controller.sync.conflicts import MANAGER
+from controller.sync.jobs import Jobs
+from controller.sync.ledger import Ledger
+from controller.sync.plan.model import Actual
+from controller.sync.profile import Profile, profile_of
+from controller.sync.removal import remove_objects
+from controller.sync.report import findings_of, stalled_status, status_of
+from controller.sync.rivalry import Rivalry
+from controller.sync.rivals import rivalry
+from controller.sync.service import FabricService, Run, new_run
+from controller.sync.state import FabricState
+from controller.sync.target import ClusterView
+from controller.sync.tools import Tools
+
+FABRICS = Resource(GROUP, VERSION, "Fabric", Fabric.plural, namespaced=True)
+JITTER = 0.1  # of the interval: a thousand fabrics made together shall not poll together
+SHORTEST_CAP = 30.0  # seconds: the longest back-off is the interval, but never less than this
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One fabric under care."""
+
+    service: FabricService
+    generation: int
+    next_poll: float = 0.0
+    handled_request: str = ""
+
+
+class Fabrics:
+    """All fabrics. Runs in one event loop; `handle` is never called twice at once for one key."""
+
+    def __init__(
+        self, tools: Tools, cache: ConfigCache, queue: WorkQueue[ObjectKey], clock: Callable[[], float]
+    ) -> None:
+        self._tools = tools
+        self._cache = cache
+        self._queue = queue
+        self._clock = clock
+        self._entries: dict[ObjectKey, Entry] = {}
+        self.jobs = Jobs(tools, queue)
+        tools.discovery.subscribe(self._on_kinds)
+
+    def service(self, key: ObjectKey) -> FabricService | None:
+        """The service of a Fabric, if it is under care."""
+        entry = self._entries.get(key)
+        return entry.service if entry else None
+
+    def services(self) -> list[FabricService]:
+        """Every service."""
+        return [entry.service for entry in self._entries.values()]
+
+    async def handle(self, key: ObjectKey) -> None:
+        """One turn of one fabric."""
+        body = self._cache.get(key)
+        if body is None:
+            self._give_up(key)
+            return
+        try:
+            fabric = Fabric.from_object(body)
+            if fabric.metadata.deletion_timestamp is not None:
+                await self._remove(key, fabric)
+                return
+            if fabric.spec.suspend:
+                await self.jobs.refuse_suspended(key)
+                return
+            await self._ensure_finalizer(key, fabric)
+            profile = profile_of(fabric, self._tools.installation)
+        except (NotFoundError, ChangedMeanwhileError):
+            self._queue.retry(key)
+            return
+        except TandemError as error:
+            await self._stall(key, body, error)
+            return
+        await self._turn(key, body, fabric, await self._entry(key, profile))
+
+    async def _turn(self, key: ObjectKey, body: Json, fabric: Fabric, entry: Entry) -> None:
+        """One run, its report, and when to come back."""
+        service, profile = entry.service, entry.service.state.profile
+        requested = profile.requested_at != (fabric.status.last_handled_request or "")
+        job = self.jobs.next_for(key)
+        now = self._clock()
+        if requested or job is not None or now >= entry.next_poll:
+            service.look_again()
+        if requested and profile.requested_at != entry.handled_request:
+            entry.handled_request = profile.requested_at
+            service.state.fights.reset()
+        if self._queue.failures(key):
+            service.state.dirty |= service.state.retry
+        run = new_run(self._tools.wall(), None if job is None else job.request(profile))
+        with bind_run(fabric=profile.fabric, run=run.id, revision=service.state.seen_commit):
+            if job is not None:
+                await self.jobs.begin(job, run, service)
+            await service.run(run)
+            await self._report(key, body, fabric, service, run)
+            if job is not None:
+                await self.jobs.finish(job, run, service)
+        if run.fetched or entry.next_poll <= now:
+            entry.next_poll = self._clock() + profile.interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+        self._come_back(key, entry, run)
+
+    def _come_back(self, key: ObjectKey, entry: Entry, run: Run) -> None:
+        service, now = entry.service, self._clock()
+        cap = max(service.state.profile.interval, SHORTEST_CAP)
+        stalled = isinstance(run.problem, StalledError)
+        if run.problem is not None and not stalled:
+            self._queue.retry(key, cap=cap)
+        elif service.state.retry:
+            self._queue.retry(key, cap=cap, hold=False)
+        elif service.state.dirty and not run.guarded and run.problem is None:
+            self._queue.add(key)
+        self._queue.add_after(key, max(0.0, entry.next_poll - now))
+        if (end := service.state.fights.next_end(self._tools.wall())) is not None:
+            self._queue.add_after(key, end)
+        if self.jobs.has_waiting(key):
+            self._queue.add(key)
+
+    # --- life and death --------------------------------------------------------------------------------------------
+
+    async def _entry(self, key: ObjectKey, profile: Profile) -> Entry:
+        """The fabric's service, made anew when its spec is another: other scope, other watches, other rules."""
+        entry = self._entries.get(key)
+        if (
+            entry is not None
+            and entry.service.state.profile.uid == profile.uid
+            and entry.generation == profile.generation
+        ):
+            entry.service.state.profile = profile
+            return entry
+        row = await self._tools.store.fabrics.register(profile.uid, profile.namespace, profile.name)
+        view = ClusterView(
+            self._tools.discovery,
+            self._tools.pool,
+            profile.scope,
+            lambda change: self._on_live(key, change),
+            lambda kind: self._on_synced(key, kind),
+        )
+        state = FabricState(profile, view)
+        ledger = Ledger(self._tools.store, row, state)
+        fresh = Entry(FabricService(self._tools, state, ledger, self._rivals), profile.generation)
+        if entry is not None:
+            fresh.handled_request = entry.handled_request
+            state.fights = entry.service.state.fights
+            entry.service.state.view.close()
+        self._entries[key] = fresh
+        self._tools.metrics.fabrics(len(self._entries))
+        return fresh
+
+    def _give_up(self, key: ObjectKey) -> None:
+        """The Fabric is gone: its watches end. What it had recorded went with its finalizer."""
+        entry = self._entries.pop(key, None)
+        self._queue.forget(key)
+        if entry is not None:
+            uid = entry.service.state.profile.uid
+            entry.service.state.view.close()
+            self._tools.announcer.forget(uid)
+            self._tools.statuses.forget(key)
+            self._tools.metrics.conflicts_open(uid, 0)
+            self._tools.metrics.fabrics(len(self._entries))
+
+    async def _ensure_finalizer(self, key: ObjectKey, fabric: Fabric) -> None:
+        """No deletion of a Fabric may pass unseen, so it carries our finalizer before anything is done for it."""
+        if FINALIZER in fabric.metadata.finalizers or self._entries.get(key) is not None:
+            return
+        await self._write_finalizers(key, fabric, (*fabric.metadata.finalizers, FINALIZER))
+
+    async def _remove(self, key: ObjectKey, fabric: Fabric) -> None:
+        """The Fabric is being deleted: objects as `onRemoval` says, then its rows, then the finalizer."""
+        if FINALIZER not in fabric.metadata.finalizers:
+            self._give_up(key)
+            return
+        profile = profile_of(fabric, self._tools.installation)
+        if profile.prune_on_removal:
+            left = await remove_objects(self._tools, (await self._entry(key, profile)).service)
+            if left:
+                self._queue.retry(key)
+                return
+        await self._tools.store.fabrics.drop(profile.uid)
+        finalizers = tuple(name for name in fabric.metadata.finalizers if name != FINALIZER)
+        try:
+            await self._write_finalizers(key, fabric, finalizers)
+        except NotFoundError:
+            log.debug("the Fabric was gone already", fabric=profile.fabric)
+        self._give_up(key)
+
+    async def _write_finalizers(self, key: ObjectKey, fabric: Fabric, finalizers: tuple[str, ...]) -> None:
+        metadata = {
+            "uid": fabric.metadata.uid,
+            "resourceVersion": fabric.metadata.resource_version,
+            "finalizers": list(finalizers),
+        }
+        await self._tools.writer.merge(FABRICS, key, {"metadata": metadata}, MANAGER)
+
+    # --- reporting -------------------------------------------------------------------------------------------------
+
+    async def _report(self, key: ObjectKey, body: Json, fabric: Fabric, service: FabricService, run: Run) -> None:
+        tools, state = self._tools, service.state
+        body = self._cache.get(key) or body
+        previous = Fabric.from_object(body).status
+        findings = findings_of(state, service.finding(run))
+        now = tools.now()
+        fetched = run.fetched if run.problem is None else ""
+        status = status_of(state, previous, findings, now, fetched=fetched, did_something=run.did_something)
+        try:
+            await tools.statuses.write(FABRICS, body, status.to_json())
+        except TandemError as error:
+            run.problem = run.problem or error
+        announce_run(tools.announcer, FABRICS, body, run, state, findings)
+        self._measure(run, state)
+        if run.did_something:
+            await self._record_history(service, run, findings)
+
+    def _measure(self, run: Run, state: FabricState) -> None:
+        metrics = self._tools.metrics
+        for action, count in run.results.counts.items():
+            metrics.changed(action.value, count)
+        metrics.conflicts_open(state.profile.uid, len(state.conflicts))
+        metrics.base_rows(sum(len(service.state.bases) for service in self.services()))
+        metrics.run_ended(run.outcome, self._tools.wall() - run.started)
+
+    async def _record_history(self, service: FabricService, run: Run, findings: tuple[Finding, ...]) -> None:
+        row = RunRow(
+            operation_id=run.id,
+            kind=run.kind,
+            trigger=run.trigger,
+            outcome=run.outcome,
+            started=run.started,
+            finished=self._tools.wall(),
+            initiated_by=run.initiated_by,
+            revision_before=run.revision_before,
+            revision_after=service.state.seen_commit,
+            counts={action.value: count for action, count in run.results.counts.items()},
+            errors=tuple({"reason": finding.reason.value, "message": finding.message} for finding in findings),
+            commits=tuple(run.commits),
+        )
+        await self._tools.store.history.record(service.ledger.row.id, row)
+
+    async def _stall(self, key: ObjectKey, body: Json, error: TandemError) -> None:
+        """The spec cannot be worked with, or the API server cannot be reached to find out."""
+        status = stalled_status(body, error, self._tools.now())
+        log.warning("the fabric cannot run", fabric=str(key), reason=error.reason.value, problem=error.message)
+        if isinstance(error, StalledError):
+            await self._tools.statuses.write(FABRICS, body, status)
+        else:
+            self._queue.retry(key)
+
+    # --- what wakes a fabric ---------------------------------------------------------------------------------------
+
+    def _on_live(self, key: ObjectKey, change: LiveChange) -> None:
+        """A watched object moved. Edits are gathered for a moment; where Git always wins they are put back at once."""
+        entry = self._entries.get(key)
+        if entry is None or not entry.service.state.note_live(change, self._tools.wall()):
+            return
+        profile = entry.service.state.profile
+        if profile.batches(change.key.group_kind):
+            self._queue.add_after(key, profile.batch_window)
+        else:
+            self._queue.add(key)
+
+    def _on_synced(self, key: ObjectKey, kind: Kind) -> None:
+        """A list of a kind became complete, or stopped being so: every object of it may be known or unknown now."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            state = entry.service.state
+            state.dirty.update(found for found in (*state.declared.keys(), *state.bases) if found.group_kind == kind)
+            self._queue.add(key)
+
+    def _on_kinds(self, kinds: frozenset[Kind]) -> None:
+        """Definitions changed: what was unknown may be served, and what was compared may have other fields."""
+        for key, entry in self._entries.items():
+            state = entry.service.state
+            touched = {version for version in state.kinds if Kind(_group(version[0]), version[1]) in kinds}
+            if touched or kinds & state.profile.scope.kinds.keys():
+                for version in touched:
+                    del state.kinds[version]
+                state.rebased.update(found for found in state.bases if found.group_kind in kinds)
+                state.dirty.update(
+                    found for found in (*state.declared.keys(), *state.bases) if found.group_kind in kinds
+                )
+                state.view.forget_unserved(kinds)
+                state.watches_stale = True
+                self._queue.add(key)
+
+    def _rivals(self, profile: Profile, key: ObjectKey, actual: Actual) -> Rivalry:
+        return rivalry(profile, key, actual, self._tools.installation, self._cache, self.services())
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]

@@ -1,0 +1,72 @@
+"""Who this installation is: its id in a ConfigMap that outlives the database, and the epoch it works in.
+
+The epoch is (uid of the namespace kube-system, id of the database). With another one, nothing that the cluster holds
+or misses was necessarily meant by anybody.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+
+from controller.errors import Reason, WaitingError
+from controller.kube.apply import Writer
+from controller.kube.client import KubeClient
+from controller.kube.errors import AlreadyExistsError, NotFoundError
+from controller.kube.resources import CONFIG_MAPS, NAMESPACES
+from controller.objects import Json
+from controller.settings import Settings
+from controller.store.store import Store
+from controller.sync.profile import Installation
+
+CONFIG_MAP = "tandem-install"
+MANAGER = "tandem"
+
+
+async def installation_of(settings: Settings, client: KubeClient, writer: Writer, store: Store) -> Installation:
+    """Find or make this installation's identity. Raises UnreachableError, ForbiddenError, StoreError."""
+    row = await store.installation.ensure()
+    namespace = settings.controller_namespace
+    install_id = await _read(client, namespace) or await _make(client, writer, namespace, row.install_id)
+    if install_id != row.install_id:
+        await store.installation.remember_install_id(install_id)
+    cluster = await client.get(NAMESPACES, "", "kube-system")
+    return Installation(
+        id=install_id,
+        epoch=f"{cluster['metadata']['uid']}/{row.database_id}",
+        controller_namespace=namespace,
+        allowed_namespaces=settings.allow_namespaces,
+    )
+
+
+async def _read(client: KubeClient, namespace: str) -> str:
+    try:
+        found: Json = await client.get(CONFIG_MAPS, namespace, CONFIG_MAP)
+    except NotFoundError:
+        return ""
+    install_id = (found.get("data") or {}).get("id", "")
+    try:
+        return str(uuid.UUID(install_id))
+    except ValueError:
+        raise WaitingError(
+            Reason.INVALID_SPEC,
+            f"ConfigMap {namespace}/{CONFIG_MAP} has no uuid under data.id; restore it from a backup, or delete the "
+            "ConfigMap to begin as a new installation",
+        ) from None
+
+
+async def _make(client: KubeClient, writer: Writer, namespace: str, known: str) -> str:
+    """Write the id: the database's if it has one, so that a deleted ConfigMap changes nobody's field manager."""
+    install_id = known or str(uuid.uuid4())
+    try:
+        await client.get(NAMESPACES, "", namespace)
+    except NotFoundError:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        with suppress(AlreadyExistsError):  # another replica made it
+            await writer.post(NAMESPACES, "", body, MANAGER)
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CONFIG_MAP}, "data": {"id": install_id}}
+    try:
+        await writer.post(CONFIG_MAPS, namespace, body, MANAGER)
+    except AlreadyExistsError:
+        return await _read(client, namespace)  # another replica was first
+    return install_id

@@ -1,0 +1,286 @@
+"""SyncJobs: runs that somebody asked for, one at a time per fabric, their progress in their status.
+
+The queue of jobs is the cluster itself: what is not finished there is waiting here. A job that a dead process began is
+begun again; its run converges like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+import structlog
+
+from controller.api.conditions import Finding, Verdict, derived_conditions
+from controller.api.meta import CANCEL, GROUP, VERSION, to_rfc3339
+from controller.api.v1alpha1 import syncjob as api
+from controller.errors import Reason, TandemError
+from controller.kube.errors import KubeError
+from controller.kube.resources import Resource
+from controller.kube.watch import Change as LiveChange
+from controller.objects import Json, ObjectKey
+from controller.runtime.queue import WorkQueue
+from controller.store.history import Archived
+from controller.sync.conflicts import MANAGER
+from controller.sync.plan.model import Action, Change, Direction, Resolution, Strategy
+from controller.sync.planning import Request
+from controller.sync.profile import Profile
+from controller.sync.service import FabricService, Run
+from controller.sync.tools import Tools
+
+SYNC_JOBS = Resource(GROUP, VERSION, "SyncJob", api.SyncJob.plural, namespaced=True)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One job that has not ended."""
+
+    key: ObjectKey
+    job: api.SyncJob
+    cancelled: bool = False
+
+    @property
+    def uid(self) -> str:
+        """The SyncJob's uid."""
+        return self.job.metadata.uid
+
+    def request(self, profile: Profile) -> Request:
+        """What the job asks of its run."""
+        spec = self.job.spec
+        rules = profile.rules
+        if spec.direction is not None:
+            rules = replace(rules, direction=Direction(spec.direction.value))
+        resolution = spec.conflict_resolution
+        if resolution is not None and spec.type is api.JobType.SYNC:
+            if resolution.strategy is not None:
+                rules = replace(rules, strategy=Strategy(resolution.strategy.value))
+            if resolution.auto_resolve_simple is not None:
+                rules = replace(rules, auto_resolve_simple=resolution.auto_resolve_simple)
+        force = None
+        if spec.options is not None and spec.options.force:
+            forward = rules.direction is Direction.GIT_TO_CLUSTER
+            force = Strategy.GIT_WINS if forward else Strategy.CLUSTER_WINS
+        return Request(manual=True, rules=rules, force=force, wanted=wanted(spec.filters))
+
+
+def wanted(filters: api.JobFilters | None) -> Callable[[ObjectKey], bool] | None:
+    """Whether an object is one of the job's; None means that every object is."""
+    if filters is None or not (filters.kinds or filters.names or filters.namespaces):
+        return None
+
+    def is_wanted(key: ObjectKey) -> bool:
+        kinds = {key.kind, str(key.group_kind)}
+        return (
+            (not filters.kinds or bool(kinds.intersection(filters.kinds)))
+            and (not filters.names or any(fnmatchcase(key.name, glob) for glob in filters.names))
+            and (not filters.namespaces or key.namespace in filters.namespaces)
+        )
+
+    return is_wanted
+
+
+class Jobs:
+    """The SyncJobs of all fabrics."""
+
+    def __init__(self, tools: Tools, queue: WorkQueue[ObjectKey]) -> None:
+        self._tools = tools
+        self._queue = queue
+        self._waiting: dict[ObjectKey, dict[str, Waiting]] = {}
+        self._ended: dict[str, tuple[ObjectKey, float]] = {}  # uid → (job, when its time is up)
+        self._running: dict[ObjectKey, Waiting] = {}
+
+    async def load(self, namespace: str | None) -> None:
+        """After a start: which jobs are over already. Call before `on_change` hears of the first."""
+        for item in await self._tools.client.list_all(SYNC_JOBS, namespace):
+            job = api.SyncJob.from_object(item)
+            if job.status.phase is not None and job.status.phase.is_final:
+                done = job.status.completion_time
+                self._end(job, self._tools.wall() if done is None else done.timestamp())
+
+    def on_change(self, change: LiveChange) -> None:
+        """A SyncJob appeared, was annotated, or went."""
+        if change.new is None:
+            for jobs in self._waiting.values():
+                jobs.pop(change.key.name, None)
+            return
+        body = change.new.body
+        body["metadata"] |= {"uid": change.new.uid, "namespace": change.key.namespace}
+        try:
+            job = api.SyncJob.from_object(body)
+        except TandemError as error:
+            log.warning("a SyncJob cannot be read", job=str(change.key), problem=error.message)
+            return
+        if job.metadata.uid in self._ended:
+            return
+        fabric = _fabric_key(job)
+        known = self._waiting.setdefault(fabric, {}).setdefault(change.key.name, Waiting(change.key, job))
+        known.cancelled = CANCEL in job.metadata.annotations
+        self._queue.add(fabric)
+
+    def has_waiting(self, fabric: ObjectKey) -> bool:
+        """Whether another job of the fabric waits for its turn."""
+        return any(job.uid not in self._ended for job in self._waiting.get(fabric, {}).values())
+
+    def next_for(self, fabric: ObjectKey) -> Waiting | None:
+        """The job that was seen first."""
+        waiting = self._waiting.get(fabric, {}).values()
+        return next((job for job in waiting if job.uid not in self._ended), None)
+
+    async def refuse_suspended(self, fabric: ObjectKey) -> None:
+        """A suspended fabric runs nothing: its jobs wait, and say so."""
+        for waiting in self._waiting.get(fabric, {}).values():
+            if waiting.uid not in self._ended:
+                status = self._status(waiting, api.JobPhase.PENDING, "waits: the Fabric is suspended")
+                await self._write(waiting, status)
+
+    async def begin(self, waiting: Waiting, run: Run, service: FabricService) -> None:
+        """The job's run begins: its objects are planned again, its conflicts are decided."""
+        spec, state = waiting.job.spec, service.state
+        run.job = waiting.key.name
+        run.initiated_by = spec.initiated_by or ""
+        run.trigger = spec.trigger.value
+        run.kind = spec.type.value
+        run.cancelled = lambda: waiting.cancelled
+        if spec.options is not None and spec.options.commit_message:
+            run.commit_subject = spec.options.commit_message
+        is_wanted = run.request.wanted or (lambda _: True)
+        if spec.type is api.JobType.RESOLVE_CONFLICTS:
+            self._decide(waiting, service, is_wanted)
+        else:
+            state.dirty.update(key for key in (*state.declared.keys(), *state.bases) if is_wanted(key))
+        status = self._status(waiting, api.JobPhase.IN_PROGRESS, "runs") | {
+            "operationId": run.id,
+            "currentPhase": api.CurrentPhase.SYNCING_DATA.value,
+            "startTime": to_rfc3339(self._tools.now()),
+        }
+        await self._write(waiting, status)
+
+    async def finish(self, waiting: Waiting, run: Run, service: FabricService) -> None:
+        """The run ended: what came of it goes into the job's status and the archive."""
+        is_wanted = run.request.wanted or (lambda _: True)
+        changes = [change for key, change in run.changes.items() if is_wanted(key)]
+        phase, finding = _verdict(run)
+        now = self._tools.now()
+        verdict = Verdict(findings=(finding,) if finding else (), healthy=f"{len(changes)} objects looked at")
+        conditions = derived_conditions((), verdict, generation=waiting.job.metadata.generation or 1, now=now)
+        status = {
+            "observedGeneration": waiting.job.metadata.generation or 1,
+            "phase": phase.value,
+            "currentPhase": None,
+            "progress": {"targeted": len(changes), "processed": len(changes) - len(service.state.dirty)},
+            "statistics": _statistics(run, changes),
+            "commitSHA": run.commits[-1] if run.commits else None,
+            "errors": _errors(run)[-api.MAX_ERRORS :],
+            "results": [_result(change, run) for change in changes if change.is_telling][: api.MAX_RESULTS],
+            "completionTime": to_rfc3339(now),
+            "conditions": [condition.to_json() for condition in conditions],
+        }
+        self._end(waiting.job, now.timestamp())
+        self._waiting.get(_fabric_key(waiting.job), {}).pop(waiting.key.name, None)
+        await self._write(waiting, status)
+        content = waiting.job.model_dump(mode="json", by_alias=True, exclude_none=True) | {"status": status}
+        archived = Archived(waiting.uid, "SyncJob", waiting.key.name, now.timestamp(), content)
+        await self._tools.store.archive.put(service.ledger.row.id, archived)
+
+    async def remove_old(self) -> None:
+        """Delete finished jobs whose time is up; they stay in the archive."""
+        now = self._tools.wall()
+        for uid, (key, until) in list(self._ended.items()):
+            if until <= now:
+                try:
+                    await self._tools.writer.delete(SYNC_JOBS, key, uid=uid)
+                except KubeError as error:
+                    log.debug("a finished job could not be deleted", job=str(key), problem=error.message)
+                    continue
+                del self._ended[uid]
+
+    def _decide(self, waiting: Waiting, service: FabricService, is_wanted: Callable[[ObjectKey], bool]) -> None:
+        """Give every open conflict of the job its decision."""
+        resolution = waiting.job.spec.conflict_resolution
+        state = service.state
+        for key in service.desk.open_keys:
+            if not is_wanted(key):
+                continue
+            conflict = state.conflicts.get(key)
+            simple = conflict is not None and conflict.auto_resolvable
+            if resolution is not None and resolution.auto_resolve_simple and simple:
+                state.resolutions[key] = Resolution(Strategy.MERGE)
+            elif resolution is not None and resolution.strategy is not None:
+                state.resolutions[key] = Resolution(Strategy(resolution.strategy.value))
+            state.dirty.add(key)
+
+    def _end(self, job: api.SyncJob, finished: float) -> None:
+        key = SYNC_JOBS.key(job.metadata.namespace, job.metadata.name)
+        self._ended[job.metadata.uid] = (key, finished + job.spec.ttl_seconds_after_finished)
+
+    def _status(self, waiting: Waiting, phase: api.JobPhase, progress: str) -> Json:
+        verdict = Verdict(progress=progress)
+        generation = waiting.job.metadata.generation or 1
+        conditions = derived_conditions((), verdict, generation=generation, now=self._tools.now())
+        return {
+            "observedGeneration": generation,
+            "phase": phase.value,
+            "conditions": [condition.to_json() for condition in conditions],
+        }
+
+    async def _write(self, waiting: Waiting, status: Json) -> None:
+        try:
+            await self._tools.writer.patch_status(SYNC_JOBS, waiting.key, status, MANAGER)
+        except KubeError as error:
+            log.warning("the status of a SyncJob could not be written", job=str(waiting.key), problem=error.message)
+
+
+def _fabric_key(job: api.SyncJob) -> ObjectKey:
+    return ObjectKey(GROUP, "Fabric", job.metadata.namespace, job.spec.fabric_ref.name)
+
+
+def _verdict(run: Run) -> tuple[api.JobPhase, Finding | None]:
+    if run.was_cancelled:
+        return api.JobPhase.CANCELLED, Finding(Reason.PROGRESSING, "cancelled; what was done by then is kept")
+    if run.problem is not None:
+        return api.JobPhase.FAILED, Finding.of(run.problem)
+    if run.guarded:
+        return api.JobPhase.FAILED, Finding(Reason.DELETION_GUARD, "a guard stopped the plan; see the Fabric's status")
+    if run.results.failed:
+        key, found = min(run.results.failed.items())
+        return api.JobPhase.PARTIALLY_COMPLETED, Finding(found.reason, f"{key}: {found.message}")
+    return api.JobPhase.COMPLETED, None
+
+
+def _statistics(run: Run, changes: list[Change]) -> Json:
+    counts = run.results.counts
+    updated = (Action.CONFIGURE, Action.ADOPT, Action.TAKE_OVER, Action.MERGE)
+    written = (Action.WRITE_BACK, Action.IMPORT, Action.REMOVE_DOCUMENT, Action.MERGE)
+    failed = len(run.results.failed)
+    touched = sum(counts.get(action, 0) for action in (Action.CREATE, Action.PRUNE, *updated, *written[:3]))
+    return {
+        "created": counts.get(Action.CREATE, 0),
+        "updated": sum(counts.get(action, 0) for action in updated),
+        "deleted": counts.get(Action.PRUNE, 0),
+        "written": sum(counts.get(action, 0) for action in written),
+        "skipped": max(0, len(changes) - touched - failed),
+        "failed": failed,
+        "conflictsDetected": sum(change.conflict is not None for change in changes),
+        "conflictsResolved": run.conflicts_settled,
+    }
+
+
+def _errors(run: Run) -> list[Json]:
+    found = [
+        {"object": str(key), "file": item.path or None, "reason": item.reason.value, "message": item.message}
+        for key, item in sorted(run.results.failed.items())
+    ]
+    if run.problem is not None:
+        found.append({"reason": run.problem.reason.value, "message": run.problem.message})
+    return [{name: value for name, value in entry.items() if value is not None} for entry in found]
+
+
+def _result(change: Change, run: Run) -> Json:
+    key = change.key
+    outcome = "Done" if key in run.results.done else "Failed" if key in run.results.failed else "Skipped"
+    lost = "; ".join(f"lost: {edit.path}" for edit in change.overruled)
+    message = run.results.failed[key].message if key in run.results.failed else change.message or lost
+    return {"object": str(key), "action": change.action.value, "outcome": outcome, "message": message}

@@ -1,0 +1,79 @@
+"""What a run would do, without doing any of it: the engine of `tandem plan`.
+
+It walks the first half of the way (fetch, read, watch, plan) with a store that is only read and a mirror of its own,
+so it can run beside a controller, or without one. Nothing is written to the cluster, to Git or to the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.api.v1alpha1.fabric import Fabric
+from controller.errors import Reason, RejectedError
+from controller.kube.errors import NotFoundError
+from controller.objects import ObjectKey
+from controller.store.fabrics import FabricRow
+from controller.sync.declared import Problem
+from controller.sync.fabrics import FABRICS
+from controller.sync.ledger import Ledger
+from controller.sync.plan.explain import Explanation, explain
+from controller.sync.plan.model import Change, Guard
+from controller.sync.planning import Request
+from controller.sync.profile import profile_of
+from controller.sync.rivalry import NO_RIVAL
+from controller.sync.service import FabricService, new_run
+from controller.sync.state import FabricState
+from controller.sync.target import ClusterView
+from controller.sync.tools import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do. `commit` is the one that was planned; `problems` are faults of documents."""
+
+    fabric: str
+    commit: str
+    changes: tuple[Change, ...]
+    guards: tuple[Guard, ...]
+    problems: tuple[Problem, ...]
+    explanations: tuple[Explanation, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do and nothing wrong."""
+        return not (self.guards or self.problems or any(change.is_telling for change in self.changes))
+
+
+async def preview(tools: Tools, namespace: str, name: str, why: tuple[str, str] | None = None) -> Preview:
+    """Plan the Fabric. `why` is (kind, name) of objects whose decision is to be explained.
+
+    Raises RejectedError if there is no such Fabric, and what a run would stop at.
+    """
+    try:
+        body = await tools.client.get(FABRICS, namespace, name)
+    except NotFoundError:
+        raise RejectedError(Reason.INVALID_SPEC, f"there is no Fabric {name} in namespace {namespace}") from None
+    profile = profile_of(Fabric.from_object(body), tools.installation)
+    view = ClusterView(tools.discovery, tools.pool, profile.scope, lambda _: None, lambda _: None)
+    try:
+        state = FabricState(profile, view)
+        row = await tools.store.fabrics.find(profile.uid) or FabricRow(0, profile.uid, namespace, name)
+        service = FabricService(tools, state, Ledger(tools.store, row, state), lambda *_: NO_RIVAL)
+        plan = await service.preview(new_run(tools.wall(), Request(manual=True)))
+        explained = () if why is None else tuple(_explained(service, *why))
+        return Preview(
+            profile.fabric, state.seen_commit, plan.changes, plan.guards, tuple(state.declared.problems()), explained
+        )
+    finally:
+        view.close()
+
+
+def _explained(service: FabricService, kind: str, name: str) -> list[Explanation]:
+    state = service.state
+    known: set[ObjectKey] = {*state.declared.keys(), *state.bases}
+    found = [
+        key
+        for key in sorted(known)
+        if key.name == name and kind.lower() in {key.kind.lower(), str(key.group_kind).lower()}
+    ]
+    return [explain(*service.situation(key)) for key in found]

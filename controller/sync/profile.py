@@ -1,0 +1,179 @@
+"""A Fabric's spec in the engine's words: where its source is, what is in scope, by which rules it is planned. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from controller.api.meta import CONFIRM, REQUESTED_AT, NameRef
+from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule
+from controller.errors import Reason, StalledError
+from controller.objects import Kind, ObjectKey
+from controller.sync.naming import field_manager
+from controller.sync.plan.model import (
+    DeletionRules,
+    Direction,
+    EditorRules,
+    IgnoreRule,
+    Propagate,
+    Rules,
+    Strategy,
+)
+from controller.sync.scope import ALL, KindScope, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is the same for every fabric of one installation. `epoch` is (uid of kube-system, id of the database)."""
+
+    id: str
+    epoch: str
+    controller_namespace: str
+    allowed_namespaces: tuple[str, ...] = ()
+
+    def allows(self, namespace: str) -> bool:
+        """Whether fabrics of other namespaces may reach into this one."""
+        return ALL in self.allowed_namespaces or namespace in self.allowed_namespaces
+
+    @property
+    def reserved(self) -> frozenset[ObjectKey]:
+        """The installation's own objects, which no fabric may hold."""
+        return frozenset({ObjectKey("", "ConfigMap", self.controller_namespace, "tandem-install")})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a fabric's documents are."""
+
+    url: str
+    branch: str
+    directory: str  # "" is the repository's root; never a leading or trailing slash
+    credentials: NameRef | None
+    author_name: str
+    author_email: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """(URL, branch): fabrics that share it hand objects over to each other."""
+        return self.url, self.branch
+
+    @property
+    def fingerprint(self) -> str:
+        """What must not change without a look at what vanishes: another URL, branch or directory."""
+        return f"{self.url}\n{self.branch}\n{self.directory}"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Everything a run needs to know of its Fabric."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    source: Source
+    scope: Scope
+    rules: Rules
+    interval: float
+    batch_window: float
+    max_commits_per_hour: int
+    prune_on_removal: bool
+    requested_at: str
+    confirmed: frozenset[str]
+
+    @property
+    def fabric(self) -> str:
+        """`<namespace>/<name>`, as logs and commits name it."""
+        return f"{self.namespace}/{self.name}"
+
+    def batches(self, kind: Kind) -> bool:
+        """Whether edits of this kind are gathered for a commit; where Git always wins they are put back at once."""
+        return self.rules.direction_of(kind) is not Direction.GIT_TO_CLUSTER
+
+
+def profile_of(fabric: Fabric, installation: Installation) -> Profile:
+    """The profile of a Fabric. Raises StalledError(InvalidSpec) for what only the installation can refuse."""
+    spec, metadata = fabric.spec, fabric.metadata
+    namespace, name = metadata.namespace, metadata.name
+    return Profile(
+        namespace=namespace,
+        name=name,
+        uid=metadata.uid,
+        generation=metadata.generation,
+        source=_source(spec),
+        scope=_scope(spec, namespace, installation),
+        rules=_rules(spec, field_manager(installation.id, namespace, name), installation.epoch),
+        interval=spec.sync.interval.seconds,
+        batch_window=spec.sync.batch_window.seconds,
+        max_commits_per_hour=spec.sync.max_commits_per_hour,
+        prune_on_removal=spec.deletion.on_removal is OnRemoval.PRUNE,
+        requested_at=metadata.annotations.get(REQUESTED_AT, ""),
+        confirmed=frozenset(
+            token.strip() for token in metadata.annotations.get(CONFIRM, "").split(",") if token.strip()
+        ),
+    )
+
+
+def _source(spec: FabricSpec) -> Source:
+    repository = spec.repository
+    directory = repository.directory.strip("/")
+    return Source(
+        url=repository.url,
+        branch=repository.branch,
+        directory="" if directory in {"", "."} else directory,
+        credentials=repository.credentials_secret_ref,
+        author_name=repository.author.name,
+        author_email=repository.author.email,
+    )
+
+
+def _scope(spec: FabricSpec, own: str, installation: Installation) -> Scope:
+    wanted = tuple(spec.target.namespaces) or (own,)
+    refused = sorted(namespace for namespace in wanted if namespace != own and not installation.allows(namespace))
+    if refused:
+        raise StalledError(
+            Reason.INVALID_SPEC,
+            f"spec.target.namespaces: {', '.join(refused)} is not open to fabrics of namespace {own}; "
+            f"run the controller with --allow-namespaces {','.join(refused)}, or keep the Fabric in that namespace",
+        )
+    return Scope(
+        own_namespace=own,
+        namespaces=wanted,
+        cluster_scoped=spec.target.cluster_scoped,
+        kinds={Kind(rule.group, rule.kind): _kind_scope(rule) for rule in spec.resources},
+        reserved=installation.reserved,
+    )
+
+
+def _kind_scope(rule: ResourceRule) -> KindScope:
+    direction = None if rule.direction is None else Direction(rule.direction.value)
+    return KindScope(directory=(rule.directory or "").strip("/"), direction=direction, imports=rule.import_)
+
+
+def _rules(spec: FabricSpec, manager: str, epoch: str) -> Rules:
+    directions = {
+        Kind(rule.group, rule.kind): Direction(rule.direction.value) for rule in spec.resources if rule.direction
+    }
+    return Rules(
+        manager=manager,
+        epoch=epoch,
+        direction=Direction(spec.sync.direction.value),
+        directions=directions,
+        imports=frozenset(Kind(rule.group, rule.kind) for rule in spec.resources if rule.import_),
+        strategy=Strategy(spec.sync.conflict_strategy.value),
+        auto_resolve_simple=spec.sync.auto_resolve_simple,
+        editors=EditorRules(tuple(spec.sync.editors.include), tuple(spec.sync.editors.exclude)),
+        ignore=tuple(IgnoreRule(tuple(rule.kinds), tuple(rule.paths), tuple(rule.managers)) for rule in spec.ignore),
+        deletion=_deletion(spec.deletion),
+        max_edits=spec.sync.max_edits,
+    )
+
+
+def _deletion(deletion: Deletion) -> DeletionRules:
+    return DeletionRules(
+        prune=deletion.prune,
+        propagate=Propagate(deletion.propagate.value),
+        settle=timedelta(seconds=deletion.settle.seconds),
+        max_deletions=deletion.max_deletions,
+        max_deletion_percent=deletion.max_deletion_percent,
+    )

@@ -1,0 +1,205 @@
+"""The Git side of a run: where the branch is, and what changed in the fabric's directory since the planned tree.
+
+Work is proportional to change: the same tree id is no work at all, otherwise only the blobs of changed paths are read,
+and parsed once per blob id in the child processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from controller.errors import Reason, WaitingError
+from controller.git.credentials import ANONYMOUS, Credentials, credentials_from
+from controller.git.errors import BranchNotFoundError, EmptyRepositoryError
+from controller.git.mirror import Mirror
+from controller.git.mirrors import Mirrors
+from controller.git.trees import SUBMODULE, Entry
+from controller.kube.client import KubeClient
+from controller.kube.errors import ForbiddenError, NotFoundError
+from controller.kube.resources import SECRETS
+from controller.settings import Bounds
+from controller.sync.declared import Blob
+from controller.sync.parse.documents import Fault, FileResult
+from controller.sync.parse.scope import IGNORE_FILE, PathRules
+from controller.sync.parsing import ParserPool
+from controller.sync.plan.model import Direction
+from controller.sync.profile import Profile, Source
+
+SECRET_AGE = 600.0  # seconds after which a Secret is read again although nothing went wrong
+BATCH_BYTES = 8 << 20  # blobs in memory at once while a large diff is parsed
+BATCH_FILES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the branch shows: the commit and the tree of the fabric's directory; "" where there is none (yet)."""
+
+    commit: str = ""
+    tree: str = ""
+    time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What is new in a directory: changed files (None: gone, or no longer counted), and the rules they were read by."""
+
+    files: dict[str, Blob | None]
+    rules: PathRules
+
+
+class SourceReader:
+    """Fetches and reads the directories of fabrics. One per process; mirrors and parsed files are shared."""
+
+    def __init__(
+        self, client: KubeClient, mirrors: Mirrors, parser: ParserPool, bounds: Bounds, clock: Callable[[], float]
+    ) -> None:
+        self._client = client
+        self._mirrors = mirrors
+        self._parser = parser
+        self._bounds = bounds
+        self._clock = clock
+        self._credentials: dict[tuple[str, str], tuple[float, Credentials]] = {}
+
+    async def mirror(self, profile: Profile, *, reread: bool = False) -> Mirror:
+        """The mirror of the fabric's repository. `reread`: look at the Secret again, because something went wrong."""
+        return self._mirrors.get(profile.source.url, await self._credentials_of(profile, reread=reread))
+
+    async def look(self, mirror: Mirror, source: Source, direction: Direction) -> Sight:
+        """Where the branch is now: one request when it has not moved.
+
+        Where the cluster is the source, a repository, branch or directory that is not there yet is made by the first
+        commit; elsewhere it is an error with its own reason.
+        """
+        makes = direction is Direction.CLUSTER_TO_GIT
+        try:
+            head = await mirror.fetch(source.branch)
+        except (EmptyRepositoryError, BranchNotFoundError):
+            if makes:
+                return Sight()
+            raise
+        tree = mirror.snapshot.tree_of(head.commit, source.directory)
+        if tree is None and not makes:
+            raise WaitingError(
+                Reason.DIRECTORY_NOT_FOUND,
+                f"{source.url} has no directory {source.directory!r} on branch {source.branch} "
+                f"(commit {head.commit[:12]}); push one, or correct spec.repository.directory",
+            )
+        return Sight(head.commit, tree or "", mirror.snapshot.commit(head.commit).time)
+
+    async def diff(self, mirror: Mirror, source: Source, old_tree: str, new_tree: str) -> Diff:
+        """What changed between two trees of the directory, parsed. An `old_tree` of "" is everything."""
+        rules = self._rules(mirror, source, new_tree)
+        if old_tree and self._rules(mirror, source, old_tree) != rules:
+            return await self._after_new_rules(mirror, source, old_tree, new_tree, rules)
+        changes = mirror.snapshot.changes(old_tree or None, new_tree or None, source.directory)
+        gone: dict[str, Blob | None] = {change.path: None for change in changes if change.new is None}
+        added = [change.new for change in changes if change.new is not None]
+        return Diff(gone | await self._read(mirror, source, added, rules), rules)
+
+    async def reread(self, blob: str, content: bytes) -> Blob:
+        """A file that was just written, parsed like any other."""
+        results = await self._parser.parse([(blob, content)])
+        return Blob(blob, results[blob])
+
+    async def _after_new_rules(
+        self, mirror: Mirror, source: Source, old_tree: str, new_tree: str, rules: PathRules
+    ) -> Diff:
+        """Another .tandemignore: every path of either tree is looked at, since none of them need have changed."""
+        old = {entry.path for entry in mirror.snapshot.walk(old_tree, source.directory)}
+        entries = mirror.snapshot.walk(new_tree, source.directory) if new_tree else []
+        files = await self._read(mirror, source, entries, rules)
+        return Diff(dict.fromkeys(old - files.keys()) | files, rules)
+
+    def _rules(self, mirror: Mirror, source: Source, tree: str) -> PathRules:
+        if not tree:
+            return PathRules.of(None)
+        roots = {name for name in PathRules.RENDERED if mirror.snapshot.entry(tree, name) is not None}
+        if roots:
+            raise WaitingError(
+                Reason.NEEDS_RENDERING,
+                f"{source.directory or 'the repository'} holds a {min(roots)}: its files are templates, not objects; "
+                "point spec.repository.directory at rendered manifests",
+            )
+        entry = mirror.snapshot.entry(tree, IGNORE_FILE)
+        if entry is None or not entry.is_regular:
+            return PathRules.of(None)
+        return PathRules.of(mirror.snapshot.read_blob(entry.blob))
+
+    async def _read(
+        self, mirror: Mirror, source: Source, entries: Iterable[Entry], rules: PathRules
+    ) -> dict[str, Blob | None]:
+        """The parsed files among the entries. Links and submodules are named, never followed."""
+        files: dict[str, Blob | None] = {}
+        wanted: list[Entry] = []
+        for entry in entries:
+            if not rules.counts(_below(entry.path, source.directory)):
+                continue
+            if not entry.is_regular:
+                files[entry.path] = Blob(entry.blob, _not_a_file(entry))
+            elif (known := self._parser.cached(entry.blob)) is not None:
+                files[entry.path] = Blob(entry.blob, known)
+            else:
+                wanted.append(entry)
+        for batch in self._batches(mirror, wanted, files):
+            contents = await asyncio.to_thread(mirror.snapshot.read_blobs, {entry.blob for entry in batch})
+            results = await self._parser.parse(contents.items())
+            for entry in batch:
+                files[entry.path] = Blob(entry.blob, results[entry.blob])
+        return files
+
+    def _batches(self, mirror: Mirror, wanted: list[Entry], files: dict[str, Blob | None]) -> Iterable[list[Entry]]:
+        """What to read, in pieces that fit into memory; what is too large is a fault before it is read."""
+        batch: list[Entry] = []
+        size = 0
+        for entry in wanted:
+            length = mirror.snapshot.size(entry.blob)
+            if length > self._bounds.file_bytes:
+                files[entry.path] = Blob(entry.blob, _too_large(length, self._bounds.file_bytes))
+                continue
+            batch.append(entry)
+            size += length
+            if size >= BATCH_BYTES or len(batch) >= BATCH_FILES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    async def _credentials_of(self, profile: Profile, *, reread: bool) -> Credentials:
+        reference = profile.source.credentials
+        if reference is None:
+            return ANONYMOUS
+        place = (profile.namespace, reference.name)
+        known = self._credentials.get(place)
+        if known is not None and not reread and self._clock() - known[0] < SECRET_AGE:
+            return known[1]
+        where = f"Secret {profile.namespace}/{reference.name}"
+        try:
+            secret = await self._client.get(SECRETS, *place)
+        except NotFoundError:
+            message = f"{where} of spec.repository.credentialsSecretRef does not exist; create it"
+            raise WaitingError(Reason.AUTHENTICATION_FAILED, message) from None
+        except ForbiddenError as error:
+            message = f"{where} cannot be read: {error.message}; let the controller's service account get Secrets there"
+            raise WaitingError(Reason.AUTHENTICATION_FAILED, message) from None
+        data = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+        credentials = credentials_from(data, where)
+        self._credentials[place] = (self._clock(), credentials)
+        return credentials
+
+
+def _below(path: str, directory: str) -> str:
+    return path[len(directory) + 1 :] if directory else path
+
+
+def _not_a_file(entry: Entry) -> FileResult:
+    what = "a submodule" if entry.mode == SUBMODULE else "a symbolic link"
+    message = f"{entry.path} is {what}, which is not followed; put the file itself here, or list it in {IGNORE_FILE}"
+    return FileResult(faults=(Fault(1, Reason.FIELD_REFUSED, message),))
+
+
+def _too_large(size: int, limit: int) -> FileResult:
+    message = f"the file has {size} bytes, more than the {limit} that one file may have; split it"
+    return FileResult(faults=(Fault(1, Reason.FIELD_REFUSED, message),))

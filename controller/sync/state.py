@@ -1,0 +1,99 @@
+"""What the controller knows of one fabric between two runs. Memory only: everything here can be found again.
+
+Bases come from the database, the declared side from Git, the live side from watches; a restart starts with all objects
+dirty and ends with none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from controller.errors import Reason
+from controller.kube.watch import Change as LiveChange
+from controller.kube.watch import Source
+from controller.objects import Base, ObjectKey
+from controller.store.refusals import Refusal
+from controller.sync.declared import DeclaredTree
+from controller.sync.fights import FightLog
+from controller.sync.parse.scope import PathRules
+from controller.sync.plan.model import Conflict, Drift, Guard, Pending, Resolution
+from controller.sync.profile import Profile
+from controller.sync.target import ClusterView, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Exceptional:
+    """Why an object is not in step although nobody has to decide anything, and where its document stands."""
+
+    reason: Reason
+    message: str
+    path: str = ""
+    line: int = 0
+    field: str = ""
+
+
+@dataclass(slots=True)
+class FabricState:
+    """One fabric's memory. All of it belongs to the run that holds the fabric's key, but for `dirty` and `vanished`."""
+
+    profile: Profile
+    view: ClusterView
+    declared: DeclaredTree = field(default_factory=DeclaredTree)
+    bases: dict[ObjectKey, Base] = field(default_factory=dict)
+    pending: dict[ObjectKey, Pending] = field(default_factory=dict)
+    seen_commit: str = ""  # what `declared` holds; a write-back is built on it
+    seen_tree: str = ""
+    planned_commit: str = ""  # the last one whose plan was executed
+    planned_tree: str = ""
+    applied_commit: str = ""
+    pushed_commit: str = ""
+    kinds: dict[Version, bool | None] = field(default_factory=dict)  # whether each named kind is namespaced
+    base_versions: set[Version] = field(default_factory=set)  # what the bases of an earlier process name
+    watches_stale: bool = True  # kinds were named that nobody may watch yet
+    path_rules: PathRules | None = None
+    rewritten: bool = False  # the branch has no ancestor in common with the planned commit
+    moved_source: bool = False  # another URL, branch or directory than the planned one
+    git_changed_at: float | None = None  # committer's time of the planned commit, for TimestampWins
+    dirty: set[ObjectKey] = field(default_factory=set)
+    vanished: dict[ObjectKey, float] = field(default_factory=dict)
+    writing: set[ObjectKey] = field(default_factory=set)
+    retry: set[ObjectKey] = field(default_factory=set)  # to be planned again at the back-off, whatever happens
+    exceptions: dict[ObjectKey, Exceptional] = field(default_factory=dict)
+    conflicts: dict[ObjectKey, Conflict] = field(default_factory=dict)
+    resolutions: dict[ObjectKey, Resolution] = field(default_factory=dict)
+    unpushed: set[ObjectKey] = field(default_factory=set)
+    drift: dict[ObjectKey, Drift] = field(default_factory=dict)
+    refused: dict[ObjectKey, Refusal] = field(default_factory=dict)
+    rebased: set[ObjectKey] = field(default_factory=set)
+    guards: tuple[Guard, ...] = ()
+    fights: FightLog = field(default_factory=FightLog)
+
+    def note_live(self, change: LiveChange, now: float) -> bool:
+        """A watched object moved. Returns whether the fabric has to look at it."""
+        key, base = change.key, self.bases.get(change.key)
+        if change.source is Source.OWN and key in self.writing:
+            return False
+        if change.new is None:
+            if base is not None and change.old is not None and change.old.uid == base.uid:
+                self.vanished.setdefault(key, now)
+        else:
+            self.vanished.pop(key, None)
+            as_agreed = base is not None and base.actual == change.new.content and base.uid == change.new.uid
+            if as_agreed and not change.new.deleting and key not in self.exceptions and key not in self.dirty:
+                return False
+        if base is None and not self.is_of_interest(key):
+            return False
+        self.dirty.add(key)
+        return True
+
+    def is_of_interest(self, key: ObjectKey) -> bool:
+        """Whether an object without a base matters: Git declares it, or its kind is imported."""
+        return self.declared.knows(key) or key.group_kind in self.profile.rules.imports
+
+    def api_version(self, key: ObjectKey) -> str:
+        """The version the object is compared in: its document's, else its base's, "" if neither names one."""
+        declared = self.declared.api_version(key)
+        if declared:
+            return declared
+        base = self.bases.get(key)
+        return base.api_version if base else ""

@@ -1,0 +1,47 @@
+"""What every fabric of one process shares: made once by the composition root, handed to each fabric's service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from controller.kube.apply import Writer
+from controller.kube.client import KubeClient
+from controller.kube.discovery import Discovery
+from controller.kube.pool import ReflectorPool
+from controller.runtime.events import Announcer
+from controller.runtime.metrics import Metrics
+from controller.runtime.status import StatusWriter
+from controller.store.store import Store
+from controller.sync.apply import Applier
+from controller.sync.parsing import ParserPool
+from controller.sync.profile import Installation
+from controller.sync.schemas import Schemas
+from controller.sync.source import SourceReader
+from controller.sync.writeback import WriteBack
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The outside of the sync engine. `wall` is the time in seconds since 1970."""
+
+    installation: Installation
+    client: KubeClient
+    writer: Writer
+    discovery: Discovery
+    pool: ReflectorPool
+    source: SourceReader
+    parser: ParserPool
+    writeback: WriteBack
+    applier: Applier
+    schemas: Schemas
+    store: Store
+    statuses: StatusWriter
+    announcer: Announcer
+    metrics: Metrics
+    wall: Callable[[], float]
+
+    def now(self) -> datetime:
+        """The time as an aware datetime."""
+        return datetime.fromtimestamp(self.wall(), UTC)

@@ -1,0 +1,166 @@
+"""The Git half of a plan: all edits of a run into one commit, pushed with a lease, logged before it is pushed.
+
+edit     each touched file once, in the child process; every other byte is kept
+build    one commit on the planned commit, in memory on the bare mirror
+log      the commit's id and the bases it makes true, before anybody can see it
+push     with a lease: never forced; somebody was faster → the caller fetches and plans again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from controller.errors import Reason, RejectedError
+from controller.git.commit import Person, Stamp
+from controller.git.mirror import Mirror
+from controller.git.push import LeaseLost, Outcome, Pushed
+from controller.git.trailers import FABRIC, INSTALL, MANAGER, RUN, Trailer, commit_message, object_trailer
+from controller.objects import ObjectKey
+from controller.sync.naming import import_path
+from controller.sync.parse.documents import DocRef
+from controller.sync.parsing import ParserPool
+from controller.sync.plan.model import Action, Change
+from controller.sync.profile import Profile
+from controller.sync.state import Exceptional, FabricState
+
+COMMITTER = Person("Tandem", "tandem@localhost")
+PUSH_TRIES = 5  # a hook may refuse for a moment (a lock, a mirror that lags); after these the server means it
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A commit that is built and not pushed: its id, the files it changes, and whose edits it holds."""
+
+    commit: str
+    files: Mapping[str, bytes | None]
+    changes: tuple[Change, ...]
+    paths: Mapping[ObjectKey, str]
+
+
+@dataclass(slots=True)
+class FileEdits:
+    """What one file is about to become."""
+
+    intended: dict[DocRef, bytes | None] = field(default_factory=dict)
+    appended: list[bytes] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+
+class WriteBack:
+    """Writes one fabric's edits to its branch."""
+
+    def __init__(self, parser: ParserPool, install_id: str) -> None:
+        self._parser = parser
+        self._install_id = install_id
+
+    async def draft(
+        self, state: FabricState, mirror: Mirror, changes: Iterable[Change], run: str, time: int, subject: str = ""
+    ) -> tuple[Draft | None, dict[ObjectKey, Exceptional]]:
+        """The commit that holds the changes, and the objects whose edits could not be written, with the reason.
+
+        None if nothing is left to commit.
+        """
+        failed: dict[ObjectKey, Exceptional] = {}
+        files: dict[str, bytes | None] = {}
+        written: list[Change] = []
+        paths: dict[ObjectKey, str] = {}
+        for path, edits in self._by_file(state, mirror, changes, failed).items():
+            try:
+                files[path] = await self._edited(state, mirror, path, edits)
+            except RejectedError as error:
+                for change in edits.changes:
+                    failed[change.key] = Exceptional(error.reason, f"the edit stays live: {error.message}", path)
+                continue
+            written += edits.changes
+            paths |= {change.key: path for change in edits.changes}
+        if not files:
+            return None, failed
+        profile = state.profile
+        commit = await mirror.build_commit(
+            state.seen_commit or None,
+            profile.source.directory,
+            files,
+            self._message(profile, written, run, subject),
+            Stamp(Person(profile.source.author_name, profile.source.author_email), COMMITTER, time),
+        )
+        return Draft(commit, files, tuple(written), paths), failed
+
+    async def push(self, state: FabricState, mirror: Mirror, draft: Draft) -> Outcome:
+        """Push the draft; a refusal is tried a few times, a lost lease is the caller's to plan again."""
+        branch, expected = state.profile.source.branch, state.seen_commit or None
+        outcome = await mirror.push(draft.commit, branch, expected)
+        for _ in range(PUSH_TRIES - 1):
+            if isinstance(outcome, Pushed | LeaseLost):
+                break
+            outcome = await mirror.push(draft.commit, branch, expected)
+        return outcome
+
+    @staticmethod
+    def _is_taken(state: FabricState, mirror: Mirror, path: str) -> bool:
+        """Whether a file stands there, be it one that does not count."""
+        below = path.removeprefix(f"{state.profile.source.directory}/")
+        return bool(state.seen_tree) and mirror.snapshot.entry(state.seen_tree, below) is not None
+
+    def _by_file(
+        self, state: FabricState, mirror: Mirror, changes: Iterable[Change], failed: dict[ObjectKey, Exceptional]
+    ) -> dict[str, FileEdits]:
+        files: dict[str, FileEdits] = {}
+        for change in changes:
+            content = None if change.action is Action.REMOVE_DOCUMENT else change.document
+            origin = change.origin
+            if origin is not None and origin.blob:
+                if state.declared.files[origin.path].blob != origin.blob:
+                    continue  # planned against another version of the file: it is planned again
+                edits = files.setdefault(origin.path, FileEdits())
+                edits.intended[DocRef(origin.index, origin.item)] = content
+            elif content is not None:
+                path = self._new_path(state, change)
+                if origin is None and self._is_taken(state, mirror, path):
+                    message = (
+                        f"{path} exists and does not hold {change.key}; rename it, so that the object can be imported"
+                    )
+                    failed[change.key] = Exceptional(Reason.FIELD_REFUSED, message, path)
+                    continue
+                edits = files.setdefault(path, FileEdits())
+                edits.appended.append(content)
+            else:
+                continue
+            edits.changes.append(change)
+        return files
+
+    def _new_path(self, state: FabricState, change: Change) -> str:
+        """Where a document goes that Git does not hold: where it was, else into its kind's directory."""
+        if change.origin is not None:
+            return change.origin.path
+        scope = state.profile.scope
+        kind = scope.kinds.get(change.key.group_kind)
+        resource = state.view.resource(change.key, change.api_version)
+        plural = resource.plural if resource else f"{change.key.kind.lower()}s"
+        directory = (kind.directory if kind else "") or plural
+        path = import_path(directory, change.key, many_namespaces=scope.many_namespaces)
+        root = state.profile.source.directory
+        return f"{root}/{path}" if root else path
+
+    async def _edited(self, state: FabricState, mirror: Mirror, path: str, edits: FileEdits) -> bytes | None:
+        """The file's new bytes; None when its last document goes."""
+        blob = state.declared.files.get(path)
+        if blob is None:
+            return await self._parser.edit(b"", {}, edits.appended)
+        removed = {ref for ref, content in edits.intended.items() if content is None}
+        if not edits.appended and removed >= {document.ref for document in blob.result.documents}:
+            return None
+        return await self._parser.edit(mirror.snapshot.read_blob(blob.blob), edits.intended, edits.appended)
+
+    def _message(self, profile: Profile, changes: list[Change], run: str, subject: str) -> str:
+        count = "1 object" if len(changes) == 1 else f"{len(changes)} objects"
+        trailers = [Trailer(FABRIC, (profile.fabric,))]
+        for change in changes:
+            name = f"{change.key.namespace}/{change.key.name}" if change.key.namespace else change.key.name
+            trailers.append(
+                object_trailer(change.api_version, change.key.kind, name, change.uid, change.resource_version)
+            )
+        managers = sorted({edit.manager for change in changes for edit in change.edits if edit.manager})
+        trailers += [Trailer(MANAGER, (manager,)) for manager in managers]
+        trailers += [Trailer(RUN, (run,)), Trailer(INSTALL, (self._install_id,))]
+        return commit_message(subject or f"Write back {count} from {profile.fabric}", trailers)
