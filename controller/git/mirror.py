@@ -22,6 +22,7 @@ import pygit2
 from controller.git.commit import Stamp, build_commit
 from controller.git.credentials import Credentials
 from controller.git.errors import BranchNotFoundError, EmptyRepositoryError, MirrorDamagedError, ObjectMissingError
+from controller.git.packs import MOST_PACKS, drop_packs, merge_packs, small_packs
 from controller.git.push import Outcome, Pushed, PushOrder, push_commit
 from controller.git.remote import UrlRules, check_address, check_url, printable
 from controller.git.repository import (
@@ -153,11 +154,22 @@ class Mirror:
             if tip not in repository.odb:
                 send_at_once()
                 remote.fetch([f"+refs/heads/{branch}:{here}"], callbacks=callbacks)
+                repository = self._tidied(repository)
             elif here not in repository.references or str(repository.references[here].target) != tip:
                 repository.references.create(here, tip, force=True)
             return Head(branch, tip, str(repository[tip].peel(pygit2.Tree).id))
         except FAILED as error:
             raise transfer_error(error, self.url, self._credentials) from None
+
+    def _tidied(self, repository: pygit2.Repository) -> pygit2.Repository:
+        """Merge small packs once there are many."""
+        small = small_packs(self.path)
+        if len(small) <= MOST_PACKS:
+            return repository
+        merged = merge_packs(repository, self.path, small)
+        with self.snapshot.closed():
+            drop_packs(self.path, merged)
+        return self._copy.opened()
 
     def _tip(self, references: dict[str, str], branch: str) -> str:
         """The commit that the server says the branch is at."""

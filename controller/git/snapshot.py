@@ -141,8 +141,15 @@ class Snapshot:
 
     def close(self) -> None:
         """Give back the open files; the next call takes them again."""
+        with self.closed():
+            pass
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Nobody reads within the block; whoever comes after it sees what is on disk then."""
         with self._lock:
             self._copy.close()
+            yield
 
     @contextmanager
     def _reading(self) -> Iterator[pygit2.Repository]:

@@ -31,6 +31,7 @@ from controller.git.errors import (
 from controller.git.remote import printable
 
 CONNECT_TIMEOUT = 10.0  # seconds; a host that is there answers sooner
+OPEN_PACKS = 200  # files of all mirrors together; a process often may have 1,024, and without a limit each pack stays
 FOLLOW_REDIRECTS = "http.followRedirects"  # false: within the host only (libgit2 then still follows a renamed path)
 
 # libgit2's error classes (git2/errors.h) that speak of the connection, or of the answer.
@@ -42,12 +43,13 @@ OPEN_FILES = Path("/proc/self/fd") if Path("/proc/self/fd").is_dir() else Path("
 
 
 def configure(timeout: float) -> None:
-    """Set what libgit2 keeps per process: time-outs in seconds, and no configuration but a mirror's own.
+    """Set what libgit2 keeps per process: time-outs in seconds, open files, no configuration but a mirror's own.
 
     A `url.insteadOf` or a proxy in somebody's ~/.gitconfig would undo the rules of remote.py.
     """
     pygit2.settings.server_connect_timeout = int(min(CONNECT_TIMEOUT, timeout) * 1000)
     pygit2.settings.server_timeout = int(timeout * 1000)
+    pygit2.settings.mwindow_file_limit = OPEN_PACKS
     for level in (ConfigLevel.PROGRAMDATA, ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL):
         pygit2.settings.search_path[level] = ""
 

@@ -77,6 +77,7 @@ class Worker:
         finally:
             if not waiting.done():
                 job.abandoned = True
+                job.future.cancel()  # at once: cancelling `waiting` reaches it only in the loop's next turn
                 waiting.cancel()
 
     def post(self, call: Callable[[], Any]) -> None:
