@@ -77,14 +77,16 @@ class Snapshot:
     def walk(self, tree: str, prefix: str = "") -> list[Entry]:
         """Every file below a tree, by path. `prefix` (the fabric's directory) is put before each path."""
         with self._reading() as repository:
-            return sorted(files(partial(raw_tree, repository), tree, prefix), key=attrgetter("path"))
+            found = files(partial(raw_tree, repository), tree, normalized_directory(prefix))
+            return sorted(found, key=attrgetter("path"))
 
     def changes(self, old: str | None, new: str | None, prefix: str = "") -> list[FileChange]:
         """What differs between two trees, by path. None stands for an empty one. Equal ids cost nothing."""
         if old == new:
             return []
         with self._reading() as repository:
-            return sorted(differences(partial(raw_tree, repository), old, new, prefix), key=attrgetter("path"))
+            found = differences(partial(raw_tree, repository), old, new, normalized_directory(prefix))
+            return sorted(found, key=attrgetter("path"))
 
     def size(self, blob: str) -> int:
         """How many bytes a blob has, without reading it."""
@@ -109,15 +111,14 @@ class Snapshot:
     def is_ancestor(self, ancestor: str, commit: str) -> bool:
         """Whether `ancestor` is `commit` or in its history. One that the copy does not hold is in nobody's."""
         with self._reading() as repository:
-            head = commit_at(repository, commit).id
-            if ancestor == commit or ancestor not in repository.odb:
-                return ancestor == commit
-            return bool(repository.descendant_of(head, ancestor))
+            if not lacks(repository, ancestor, commit):
+                return ancestor == commit or bool(repository.descendant_of(commit, ancestor))
+            return False
 
     def merge_base(self, one: str, other: str) -> str | None:
-        """The nearest commit that both histories hold; None if they have none in common."""
+        """The nearest commit that both histories hold; None if they have none in common. `one` may be unknown."""
         with self._reading() as repository:
-            if one not in repository.odb or other not in repository.odb:
+            if lacks(repository, one, other):
                 return None
             found = repository.merge_base(one, other)
             return str(found) if found else None
@@ -172,6 +173,19 @@ class Snapshot:
 def commit_at(repository: pygit2.Repository, commit: str) -> pygit2.Commit:
     """The commit of this id; KeyError if there is none."""
     return repository[commit].peel(pygit2.Commit)
+
+
+def lacks(repository: pygit2.Repository, commit: str, head: str) -> bool:
+    """Whether the copy does not hold a commit although it holds the whole history of `head`.
+
+    The history is walked only then: a copy that lost a part of it must not be taken for history that was rewritten.
+    """
+    tip = commit_at(repository, head)
+    if commit in repository.odb:
+        return False
+    for _ in repository.walk(tip.id):  # KeyError at the first that is missing
+        pass
+    return True
 
 
 def raw_tree(repository: pygit2.Repository, tree: str) -> bytes:

@@ -15,9 +15,7 @@ from tests.support.worktree import WorkTree
 ROUNDS = 2 * MOST_PACKS + 10
 
 
-async def test_many_fetches_leave_few_files(
-    tmp_path: Path, mirror: Mirror, server: GitServer, person: WorkTree
-) -> None:
+async def test_many_fetches_leave_few_files(mirror: Mirror, server: GitServer, person: WorkTree) -> None:
     head = person.publish({f"d{number % 7}/{number}.yaml": f"a: {number}\n" for number in range(50)})
     first = (await mirror.fetch("main")).commit
     writer = server_side(server)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.git.errors import ObjectMissingError, PathRefusedError
+from controller.git.errors import MirrorDamagedError, ObjectMissingError, PathRefusedError
 from controller.git.repository import Copy, make_bare
 from controller.git.snapshot import Snapshot
 from controller.git.trees import SUBMODULE, SYMLINK, Entry, FileChange
@@ -83,6 +83,8 @@ def test_paths_start_with_the_prefix(person: WorkTree, snapshot: Snapshot) -> No
     two = person.publish({"apps/web/a.yaml": "2"})
     trees = [snapshot.tree_of(commit, "apps") or "" for commit in (one, two)]
     assert [entry.path for entry in snapshot.walk(trees[0], "apps")] == ["apps/web/a.yaml"]
+    assert [entry.path for entry in snapshot.walk(trees[0], "./apps/")] == ["apps/web/a.yaml"]
+    assert [entry.path for entry in snapshot.walk(trees[0], ".")] == ["web/a.yaml"]
     assert [change.path for change in snapshot.changes(trees[0], trees[1], "apps")] == ["apps/web/a.yaml"]
 
 
@@ -258,6 +260,19 @@ def test_a_commit_that_is_not_here_is_in_nobodys_history(person: WorkTree, snaps
             snapshot.commits_between(base, head)
     with pytest.raises(ObjectMissingError):
         snapshot.is_ancestor(commit, unknown)
+
+
+def test_a_lost_part_of_the_history_is_not_taken_for_a_rewrite(person: WorkTree, bare: Path) -> None:
+    one, two, _, four = (person.publish({"a": str(number)}) for number in range(4))
+    for lost in (one, two):
+        (bare / "objects" / lost[:2] / lost[2:]).unlink()
+    damages: list[bool] = []
+    snapshot = Snapshot(bare, damages.append)
+    with pytest.raises(MirrorDamagedError):
+        snapshot.is_ancestor(one, four)
+    with pytest.raises(MirrorDamagedError):
+        snapshot.merge_base(one, four)
+    assert len(damages) == 2
 
 
 def test_what_a_commit_says(person: WorkTree, snapshot: Snapshot) -> None:
