@@ -83,7 +83,9 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None, cons
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_last_steps(console=console))
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=_last_steps(console=console, coloured=stream.isatty())
+        )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -93,10 +95,15 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None, cons
     logging.captureWarnings(capture=True)
 
 
-def _last_steps(*, console: bool) -> list[Processor]:
+def _last_steps(*, console: bool, coloured: bool) -> list[Processor]:
     drop = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if console:
-        return [drop, structlog.processors.format_exc_info, hide_secrets, structlog.dev.ConsoleRenderer()]
+        return [
+            drop,
+            structlog.processors.format_exc_info,
+            hide_secrets,
+            structlog.dev.ConsoleRenderer(colors=coloured),
+        ]
     return [drop, structlog.processors.format_exc_info, hide_secrets, _as_json]
 
 

@@ -1,0 +1,59 @@
+"""`tandem run`: the controller, with settings from flags and the environment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from controller.bootstrap import run_controller
+from controller.cli.engine import settings_of
+from controller.cli.exits import Exit
+from controller.cli.parser import Parser, add_engine_flags
+from controller.errors import Reason, StalledError
+from controller.runtime.logging import configure_logging
+from controller.runtime.tasks import TaskEndedError
+from controller.settings import Settings
+from controller.web.bind import BindError
+
+EXAMPLES = """
+tandem run --kubeconfig ~/.kube/config --database sqlite:////var/lib/tandem/tandem.db
+tandem run --allow-namespaces shop,blog --metrics-bind 0.0.0.0:8080
+TANDEM_DATA_DIR=/var/lib/tandem tandem run --log-level debug --log-format text
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the flags."""
+    add_engine_flags(parser)
+    parser.add_setting(
+        "--metrics-bind", metavar="HOST:PORT", help="for /livez, /readyz and /metrics; default: 127.0.0.1:8080"
+    )
+    parser.add_setting(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default: info"
+    )
+    parser.add_setting(
+        "--log-format", choices=("text", "json"), help="of the lines on stderr; default: text on a terminal, else json"
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT."""
+    console = None if options.log_format is None else options.log_format == "text"
+    configure_logging(options.log_level, console=console)
+    settings = settings_of(options)
+    try:
+        asyncio.run(run_controller(settings))
+    except BindError as error:
+        raise StalledError(Reason.INVALID_SPEC, f"--metrics-bind: {error}") from error
+    except TaskEndedError as error:
+        raise StalledError(Reason.PROGRESSING, f"{error}; the log above says why") from error
+    except OSError as error:
+        raise StalledError(Reason.PROGRESSING, _told(error, settings)) from error
+    return Exit.DONE
+
+
+def _told(error: OSError, settings: Settings) -> str:
+    """An address that is taken, a folder that cannot be written: what failed, and which flag it is about."""
+    if error.filename is None:
+        return f"--metrics-bind {settings.metrics_bind}: {error.strerror or error}"
+    return f"{error.filename}: {error.strerror}; give another --data-dir or --database"
