@@ -104,7 +104,7 @@ def assign(tree: Json, path: Path, value: Json, schema: Schema, like: Json = ABS
 def discard(tree: Json, path: Path, schema: Schema, like: Json = ABSENT) -> None:
     """Take what stands at the path out of the tree, in place.
 
-    A map or list that this leaves empty goes too, unless it stands in `like` as an empty one.
+    A map or list that this leaves empty goes too, unless it stands in `like` as an empty one, or is required.
     """
     if not path:
         return
@@ -115,7 +115,7 @@ def discard(tree: Json, path: Path, schema: Schema, like: Json = ABSENT) -> None
     if rest:
         like_part = ABSENT if like is ABSENT else _part(like, segment, schema)
         discard(part, rest, schema.child(segment), like_part)
-        if part not in ({}, []) or is_same(part, like_part):
+        if part not in ({}, []) or is_same(part, like_part) or segment in schema.required:
             return
     if isinstance(segment, str):
         del tree[segment]

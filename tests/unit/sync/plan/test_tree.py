@@ -5,6 +5,7 @@ import pytest
 from controller.objects import Json
 from controller.sync.plan.fieldpath import parse_path, render_path
 from controller.sync.plan.tree import ABSENT, assign, discard, is_same, leaves, lookup
+from tests.support.openapi import schema
 from tests.support.plan import SCHEMA, fabric
 
 TREE = fabric(
@@ -123,6 +124,13 @@ def test_an_emptied_container_stays_where_the_other_side_has_it_empty() -> None:
     tree = fresh()
     discard(tree, parse_path("/spec/tags/t"), SCHEMA, like=fabric(tags={}))
     assert tree["spec"]["tags"] == {}
+
+
+def test_a_required_container_stays_when_it_is_emptied() -> None:
+    deployment = schema("apps/v1", "Deployment")
+    tree: Json = {"spec": {"template": {"metadata": {"labels": {"a": "b"}}}}}
+    discard(tree, parse_path("/spec/template/metadata/labels/a"), deployment)
+    assert tree == {"spec": {"template": {}}}
 
 
 def test_true_is_not_one() -> None:
