@@ -244,13 +244,10 @@ def _is_in_cluster(view: View, edit: FieldEdit) -> bool:
 
 def _standing_pending(view: View) -> tuple[FieldEdit, ...]:
     """Pending edits that are neither on the branch by now, nor taken back, nor overtaken by another edit."""
-    pending = view.situation.pending
-    if pending is None or pending.rejected:
-        return ()
-    overtaken = {edit.path for edit in view.cluster_delta.edits if not any(_says(edit, p) for p in pending.edits)}
+    overtaken = {edit.path for edit in view.cluster_delta.edits if not any(_says(edit, p) for p in view.pending)}
     return tuple(
         edit
-        for edit in pending.edits
+        for edit in view.pending
         if not _is_in_git(view, edit)
         and edit.path not in overtaken
         and not view.is_at(view.actual, edit.path, lookup(view.base_actual, edit.path, view.schema))

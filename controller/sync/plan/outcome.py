@@ -69,12 +69,12 @@ def carried_out(
     writes_git = view.direction is not Direction.GIT_TO_CLUSTER
     taken = [*settlement.keep, *settlement.accept] if writes_git else settlement.keep
     document = merged_document(view, settlement.revert, taken, settlement.values)
-    on_the_way = merged_document(view, (), view.situation.pending.edits if view.situation.pending else ())
+    on_the_way = merged_document(view, (), view.pending)
     to_write = writes_git and not is_same(document, view.declared) and not is_same(document, on_the_way)
     applies = _has_to_apply(view, settlement)
     shape = Change(
         key=view.key,
-        action=_action(applies or always, to_write, moved=_has_moved(view), named=action),
+        action=_action(applies or always, to_write, moved=_has_moved(view) and not settlement.keep, named=action),
         row=row,
         document=canonical(document) if to_write else None,
         edits=hidden(view.key, _edits_of_document(view, settlement) if to_write else ()),

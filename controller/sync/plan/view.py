@@ -166,6 +166,12 @@ class View:
         edits = diff(self.base_actual, self.actual, self.schema)
         return tuple(self._credited(edit) for edit in edits if fighting.drops(edit))
 
+    @property
+    def pending(self) -> tuple[FieldEdit, ...]:
+        """The cluster's edits on their way to Git; a rejected one is not."""
+        pending = self.situation.pending
+        return () if pending is None or pending.rejected else pending.edits
+
     def judge(self, edits: Iterable[FieldEdit]) -> ClusterDelta:
         """Sort differences of the live object by whose change they are."""
         meant, doubtful, own, unserved, by_others = [], [], [], [], 0
@@ -187,6 +193,9 @@ class View:
 
     def verdict(self, edit: FieldEdit) -> tuple[Verdict, str]:
         """Whose change a difference of the live object is, and that manager's name ("" for nobody)."""
+        on_its_way = next((one for one in self.pending if _says_the_same(one, edit)), None)
+        if on_its_way is not None:  # judged when it was made; whoever holds it by now does not matter
+            return Verdict.EDIT, on_its_way.manager
         if not edit.new_present:  # nobody can be asked: a declared field is missed by somebody, another one by nobody
             return (Verdict.EDIT, UNKNOWN_MANAGER) if self.is_declared(edit.path) else (Verdict.NOBODY, "")
         if not self.owners.is_usable:
@@ -223,3 +232,7 @@ class View:
 
     def _ignored(self, *, live: bool) -> Ignored:
         return ignored_paths(self.rules.ignore, self.key.group_kind, live=live)
+
+
+def _says_the_same(edit: FieldEdit, other: FieldEdit) -> bool:
+    return (edit.path, edit.new_present) == (other.path, other.new_present) and is_same(edit.new, other.new)

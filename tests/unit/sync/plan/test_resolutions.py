@@ -1,4 +1,3 @@
-
 """Conflicts: what is shown, who decides, and what a decision does on both sides."""
 
 from __future__ import annotations
