@@ -59,9 +59,14 @@ class PushOrder:
     expected: str | None
 
     @property
+    def reference(self) -> str:
+        """The branch's full name on the server."""
+        return f"refs/heads/{self.branch}"
+
+    @property
     def refspec(self) -> str:
         """The order as libgit2 takes it; no `+`, so never forced."""
-        return f"{self.commit}:refs/heads/{self.branch}"
+        return f"{self.commit}:{self.reference}"
 
 
 class LeaseLostError(Exception):
@@ -109,6 +114,8 @@ def push_commit(
 
     After such an error the push may have arrived: the next fetch tells.
     """
+    if not pygit2.reference_is_valid_name(order.reference):
+        return Refused(one_line(f"{order.branch!r} is not a name that a branch can have"))
     check_descent(repository, order)
     callbacks = PushCallbacks(credentials, beat, order.expected or NOTHING)
     try:
@@ -139,7 +146,7 @@ def check_descent(repository: pygit2.Repository, order: PushOrder) -> None:
 
 def settled(repository: pygit2.Repository, url: str, callbacks: Callbacks, order: PushOrder, message: str) -> Outcome:
     """What became of a push that was not accepted: the branch itself tells a lost race from a refusal."""
-    head = advertised(connected(repository, url, callbacks)).get(f"refs/heads/{order.branch}")
+    head = advertised(connected(repository, url, callbacks)).get(order.reference)
     if head == order.commit:
         return Pushed(order.commit)
     if head != order.expected:

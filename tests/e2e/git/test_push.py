@@ -132,6 +132,16 @@ async def test_the_first_commit_of_a_missing_branch(mirror: Mirror, person: Work
     assert tip(server, "live/prod") == commit
 
 
+@pytest.mark.parametrize("branch", ["", "a b", "a..b", "a~1", "/a", "a.lock", "a\n"])
+async def test_a_name_that_no_branch_can_have(mirror: Mirror, server: GitServer, branch: str) -> None:
+    commit = await built(mirror, None)
+    outcome = await mirror.push(commit, branch, None)
+    assert isinstance(outcome, Refused)
+    assert "not a name that a branch can have" in outcome.message
+    assert server.log.requests == []
+    assert mirror.snapshot.has(commit)
+
+
 async def test_pushing_what_is_there_already_is_no_error(mirror: Mirror, person: WorkTree) -> None:
     """A process that died after the push, and does it again."""
     head = person.publish({"web.yaml": "a: 1\n"})
