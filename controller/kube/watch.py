@@ -23,7 +23,7 @@ from controller.kube.answers import translate
 from controller.kube.cache import Name, ObjectCache, Source, Step, is_before
 from controller.kube.client import KubeClient
 from controller.kube.echo import EchoFilter
-from controller.kube.errors import ForbiddenError, GoneError, KindUnknownError, UnreachableError
+from controller.kube.errors import GoneError, UnreachableError
 from controller.kube.projection import CachedObject, project
 from controller.kube.resources import Resource
 from controller.objects import Json, ObjectKey
@@ -93,6 +93,7 @@ class Reflector:
         self._cache = ObjectCache()
         self._echo = EchoFilter()
         self._position = ""  # the resourceVersion to resume at; "" asks for a list
+        self._watched_from = ""  # where the watch under way began: beyond it, it brought us on
         self._synced = asyncio.Event()
         self._subscribers: list[tuple[Callable[[Change], None], Callable[[bool], None] | None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -177,9 +178,9 @@ class Reflector:
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            began, position = loop.time(), self._position
+            began, self._watched_from = loop.time(), self._position
             error = await self._list_and_watch()
-            if self._position != position or loop.time() - began > self._timing.backoff_most:
+            if self._position != self._watched_from or loop.time() - began > self._timing.backoff_most:
                 failures = 0  # it brought us on, or held for long
                 if error is None:
                     continue
@@ -194,19 +195,19 @@ class Reflector:
             if not self._position:
                 await self._list()
             await self._watch()
-        except (GoneError, ForbiddenError, KindUnknownError) as error:
-            self._position = ""
-            return error
         except TandemError as error:
             return error
         except Exception as error:  # noqa: BLE001 - a line nobody expected must not end the watching for ever
             _log.exception("%s: not understood; starting over with a list", self)
-            self._position = ""
-            return UnreachableError(f"{self}: not understood: {error!r}")
+            return GoneError(Reason.PROGRESSING, f"{self}: not understood: {error!r}")
         return None
 
     def _note(self, error: TandemError, failures: int) -> None:
-        """An error makes what is held unknown, but for the first cut of a watch: that is resumed where it was."""
+        """An error makes what is held unknown until the next list, but for the first cut of a watch: that is resumed.
+
+        Resuming later would trust the server to be the same: one that was restored meanwhile takes any
+        resourceVersion, and stays silent until it gets there. One that is only too busy may be trusted.
+        """
         if isinstance(error, UnreachableError) and self.synced and failures == 1:
             _log.debug("%s: %s; resuming", self, error)
             return
@@ -214,6 +215,8 @@ class Reflector:
             _log.warning("%s: %s", self, error)
         self.error = error
         self._mark(False)
+        if getattr(error, "status", 0) != 429:
+            self._position = ""
 
     async def _list(self) -> None:
         listed: dict[Name, CachedObject] = {}
@@ -227,7 +230,7 @@ class Reflector:
                 if count % _ITEMS_AT_ONCE == 0:
                     await asyncio.sleep(0)
         self._echo.restart(resource_version)
-        self.list_resource_version = self._position = resource_version
+        self.list_resource_version = self._position = self._watched_from = resource_version
         self._publish(self._cache.replace(listed, resource_version), Source.LIST)
 
     async def _watch(self) -> None:

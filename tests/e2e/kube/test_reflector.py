@@ -200,29 +200,34 @@ def delete_and_recreate(here: Kubectl) -> None:
     here("create", "configmap", "c")
 
 
-async def test_a_cut_watch_is_resumed_where_it_was_without_a_list(
+async def test_a_cut_watch_is_resumed_where_it_was_and_nothing_becomes_unknown(
     shaky: Witness, faults: FaultProxy, here: Kubectl, namespace: str
 ) -> None:
-    outage = faults.refuse(when=WATCHES)
-    assert faults.cut() == 1
-    delete_and_recreate(here)
-    await eventually(lambda: not shaky.reflector.synced)
-    assert "cannot be reached" in str(shaky.reflector.error)
     lists = len(faults.seen(request(watch=False)))
-    outage.lift()
+    with faults.hold(when=WATCHES) as gate:
+        assert faults.cut() == 1
+        await eventually(lambda: gate.arrived)
+        delete_and_recreate(here)
     await shaky.sees(("a", "gone", "watch"), ("b", "gone", "watch"), ("b", "new", "watch"), ("c", "new", "watch"))
-    await eventually(lambda: shaky.reflector.synced)
-    assert shaky.synced == [False, True]
-    assert shaky.reflector.error is None
+    assert shaky.synced == []
     assert len(faults.seen(request(watch=False))) == lists
     assert data_of(shaky.reflector, namespace, "b") == {"x": "2"}
 
 
-async def test_one_cut_makes_nothing_unknown(shaky: Witness, faults: FaultProxy, here: Kubectl) -> None:
+async def test_after_an_outage_what_was_deleted_and_created_again_is_found_by_comparing(
+    shaky: Witness, faults: FaultProxy, here: Kubectl, namespace: str
+) -> None:
+    outage = faults.refuse()
     assert faults.cut() == 1
-    here("create", "configmap", "c")
-    await shaky.sees(("c", "new", "watch"))
-    assert shaky.synced == []
+    await eventually(lambda: not shaky.reflector.synced)
+    assert "cannot be reached" in str(shaky.reflector.error)
+    delete_and_recreate(here)
+    outage.lift()
+    await shaky.sees(("a", "gone", "list"), ("b", "gone", "list"), ("b", "new", "list"), ("c", "new", "list"))
+    await eventually(lambda: shaky.reflector.synced)
+    assert shaky.synced == [False, True]
+    assert shaky.reflector.error is None
+    assert data_of(shaky.reflector, namespace, "b") == {"x": "2"}
 
 
 async def test_a_watch_that_the_server_ends_is_continued(shaky: Witness, faults: FaultProxy, here: Kubectl) -> None:
@@ -290,8 +295,8 @@ async def test_a_server_in_trouble_is_waited_for(
     assert isinstance(shaky.reflector.error, UnreachableError)
     here("create", "configmap", "c")
     trouble.lift()
-    await shaky.sees(("c", "new", "watch"))
-    assert shaky.synced[-1]
+    await eventually(lambda: shaky.reflector.synced)
+    await shaky.sees(("c", "new", "list"))
 
 
 async def test_a_server_in_trouble_while_listing_is_waited_for(
@@ -310,12 +315,14 @@ async def test_a_server_in_trouble_while_listing_is_waited_for(
 async def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(
     shaky: Witness, faults: FaultProxy, here: Kubectl
 ) -> None:
+    lists = len(faults.seen(request(watch=False)))
     busy = faults.answer(429, when=WATCHES, times=2, headers={"Retry-After": "1"})
     faults.cut()
     here("create", "configmap", "c")
     await eventually(lambda: getattr(shaky.reflector.error, "retry_after", 0.0) >= 1.0)
     await shaky.sees(("c", "new", "watch"))
     assert len(busy.hits) == 2
+    assert len(faults.seen(request(watch=False))) == lists, "a busy server is not asked for a list"
 
 
 async def test_nonsense_in_a_watch_means_another_list_and_not_the_end(
