@@ -23,6 +23,12 @@ PLAIN_GIT = {
 
 def git(*arguments: str, cwd: Path, check: bool = True, stdin: bytes = b"") -> str:
     """Run git; its output without the last line break. The error is git's own words."""
+    said = git_bytes(*arguments, cwd=cwd, check=check, stdin=stdin)
+    return said.decode(errors="replace").rstrip("\n")
+
+
+def git_bytes(*arguments: str, cwd: Path, check: bool = True, stdin: bytes = b"") -> bytes:
+    """Run git; its output as it is."""
     done = subprocess.run(
         ["git", *arguments],
         cwd=cwd,
@@ -34,7 +40,7 @@ def git(*arguments: str, cwd: Path, check: bool = True, stdin: bytes = b"") -> s
     )
     if check and done.returncode:
         raise AssertionError(f"git {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
-    return done.stdout.decode(errors="replace").rstrip("\n")
+    return done.stdout
 
 
 class WorkTree:

@@ -1,0 +1,116 @@
+"""The whole thing on real counterparts: who runs on the session's control plane, and what a test finds there.
+
+How controllers share one control plane without getting into each other's way is told in tests/README.md.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.dev.controlplane import ControlPlane
+from controller.dev.gitserver import GitServer
+from tests.support.fabrics import Fabrics
+from tests.support.kubectl import Kubectl
+from tests.support.repository import Repository
+from tests.support.tandem import Launch, Stage, Tandem
+
+STAGE = pytest.StashKey[Stage]()
+
+MakeTandem = Callable[..., Tandem]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the controller said, where a test failed that had one."""
+    report = yield
+    stage = item.session.stash.get(STAGE, None)
+    fixtures = getattr(item, "fixturenames", ())
+    if report.failed and stage is not None and stage.current is not None and "stage" in fixtures:
+        report.sections.append(("the controller's log", stage.current.logs()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """Sees to it that one controller at most looks after the session's control plane."""
+    stage = request.session.stash[STAGE] = Stage()
+    yield stage
+    if stage.current is not None:
+        stage.current.stop()
+
+
+@pytest.fixture(scope="module")
+def module_tandem(
+    controlplane: ControlPlane, crds: None, stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Tandem]:
+    """The controller that the tests of a module share; started by the first one that asks for `tandem`."""
+    folder = tmp_path_factory.mktemp("tandem")
+    shared = Tandem(Launch(controlplane.kubeconfig, folder, f"tandem-{secrets.token_hex(4)}"))
+    yield shared
+    shared.stop()
+
+
+@pytest.fixture
+def tandem(module_tandem: Tandem, stage: Stage) -> Tandem:
+    """A ready controller, shared with the other tests of the module: for what a namespace of its own isolates."""
+    stage.enter(module_tandem)
+    return module_tandem
+
+
+@pytest.fixture
+def make_tandem(controlplane: ControlPlane, crds: None, stage: Stage, tmp_path: Path) -> Iterator[MakeTandem]:
+    """Makes controllers with a database and a namespace of their own, not started: `stage.enter(made)` does that.
+
+    Keywords are fields of `Launch`: another kubeconfig, more flags, ….
+    """
+    made: list[Tandem] = []
+
+    def make(**options: Any) -> Tandem:
+        number = len(made)
+        defaults: dict[str, Any] = {
+            "kubeconfig": controlplane.kubeconfig,
+            "folder": tmp_path / f"tandem-{number}",
+            "namespace": f"tandem-{secrets.token_hex(4)}",
+        }
+        made.append(Tandem(Launch(**defaults | options)))
+        return made[-1]
+
+    yield make
+    for tandem in made:
+        tandem.stop()
+
+
+@pytest.fixture
+def own_tandem(make_tandem: MakeTandem, stage: Stage) -> Tandem:
+    """A ready controller of the test's own, with a fresh database: for stops, crashes, lost databases, start-up."""
+    own = make_tandem()
+    stage.enter(own)
+    return own
+
+
+@pytest.fixture
+def fabrics(kubectl: Kubectl, namespace: str, crds: None, stage: Stage) -> Iterator[Fabrics]:
+    """The Fabrics of the test's namespace; deleted at its end, while its controller still runs."""
+    fabrics = Fabrics(kubectl, namespace, stage)
+    yield fabrics
+    fabrics.remove_all()
+
+
+@pytest.fixture(scope="session")
+def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    """The session's Git server, open to everybody. A test with faults or credentials starts one of its own."""
+    with GitServer(tmp_path_factory.mktemp("git-server")) as server:
+        yield server
+
+
+@pytest.fixture
+def repository(git_server: GitServer, tmp_path: Path) -> Repository:
+    """An empty repository of the test's own, with a person's clone."""
+    return Repository(git_server, f"test-{secrets.token_hex(4)}", tmp_path / "clone")
