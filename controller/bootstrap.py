@@ -11,6 +11,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import structlog
@@ -39,11 +41,12 @@ from controller.runtime.queue import WorkQueue
 from controller.runtime.status import StatusWriter, status_replacer
 from controller.runtime.tasks import Supervisor
 from controller.settings import Settings
+from controller.store.copy import copy_database
 from controller.store.store import Store
 from controller.sync.apply import Applier
 from controller.sync.conflicts import MANAGER, SYNC_CONFLICTS, object_key, to_resolution
 from controller.sync.fabrics import FABRICS, Fabrics
-from controller.sync.installation import installation_of
+from controller.sync.installation import installation_of, known_installation
 from controller.sync.jobs import SYNC_JOBS
 from controller.sync.parsing import ParserPool
 from controller.sync.schemas import Schemas
@@ -51,7 +54,7 @@ from controller.sync.source import SourceReader
 from controller.sync.tools import Tools
 from controller.sync.writeback import WriteBack
 from controller.web.app import serving
-from controller.web.probes import Missing, add_probes
+from controller.web.probes import add_probes
 
 VERSION = version("tandem-gitops")
 DRAIN = 8.0  # seconds a run may take to end after SIGTERM; the whole stop has 10
@@ -61,8 +64,13 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def assembled(settings: Settings, supervisor: Supervisor, metrics: Metrics) -> AsyncIterator[Tools]:
-    """Everything the sync engine stands on, for one process. Raises TandemError when the outside cannot be reached."""
+async def assembled(
+    settings: Settings, supervisor: Supervisor, metrics: Metrics, *, makes_identity: bool = True
+) -> AsyncIterator[Tools]:
+    """Everything the sync engine stands on, for one process. Raises TandemError when the outside cannot be reached.
+
+    `makes_identity`: whether an installation that has no identity yet is given one, in the cluster.
+    """
     async with AsyncExitStack() as stack:
         config = await load_config(settings.kubeconfig, settings.context)
         client = await stack.enter_async_context(
@@ -81,7 +89,11 @@ async def assembled(settings: Settings, supervisor: Supervisor, metrics: Metrics
         stack.callback(mirrors.close)
         recorder = EventRecorder(client)
         stack.push_async_callback(recorder.close)
-        installation = await installation_of(settings, client, writer, store)
+        installation = (
+            await installation_of(settings, client, writer, store)
+            if makes_identity
+            else await known_installation(settings, client, store)
+        )
 
         yield Tools(
             installation=installation,
@@ -102,6 +114,25 @@ async def assembled(settings: Settings, supervisor: Supervisor, metrics: Metrics
         )
 
 
+@asynccontextmanager
+async def previewing(settings: Settings) -> AsyncIterator[Tools]:
+    """The same for a plan that is only looked at, beside a controller or without one: it leaves no trace.
+
+    The database is a copy, the mirrors are its own; without a database everything is planned as at a first start.
+    """
+    with TemporaryDirectory(prefix="tandem-plan-") as scratch:
+        folder = Path(scratch)
+        copy = folder / "tandem.db"
+        await asyncio.to_thread(copy_database, settings.database_url, copy)
+        private = settings.model_copy(update={"database": f"sqlite:///{copy}", "data_dir": folder})
+        supervisor = Supervisor()
+        try:
+            async with assembled(private, supervisor, Metrics(VERSION), makes_identity=False) as tools:
+                yield tools
+        finally:
+            await supervisor.stop()
+
+
 def _url_rules(settings: Settings, server: str) -> UrlRules:
     """Which Git servers may be spoken to. The API server is none: a Fabric must not make the controller talk to it."""
     host = urlsplit(server).hostname
@@ -118,7 +149,7 @@ class Controller:
         self._metrics = Metrics(VERSION)
         self._supervisor = Supervisor(restarted=self._metrics.task_restarted)
         self._queue: WorkQueue[ObjectKey] = WorkQueue(hooks=self._metrics.queue_hooks())
-        self._missing: Missing = lambda: "the controller is starting"
+        self._cache: ConfigCache | None = None
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises TandemError when the start fails, TaskEndedError when a part dies."""
@@ -131,7 +162,7 @@ class Controller:
         add_probes(
             app,
             age=self._queue.oldest_unfinished_age,
-            missing=self._missing,
+            missing=self._wanting,
             registry=self._metrics.registry,
         )
         async with serving(app, self._settings.metrics_bind) as bind:
@@ -152,7 +183,7 @@ class Controller:
         await self._watch_fabrics(tools, cache)
         self._supervisor.start("queue", self._queue.run(self._settings.workers, fabrics.handle), essential=True)
         self._supervisor.keep_up("janitor", lambda: _tidy(fabrics))
-        self._missing = lambda: None if cache.filled else "the Fabrics have not been listed yet"
+        self._cache = cache
         log.info("running", server=tools.client.server, install=tools.installation.id)
         lost = asyncio.create_task(self._supervisor.lost())
         stopped = asyncio.create_task(stop.wait())
@@ -161,6 +192,16 @@ class Controller:
             task.cancel()
         for task in done:
             task.result()
+
+    def _wanting(self) -> str | None:
+        """What is missing by now; asked anew at every probe."""
+        return self._missing()
+
+    def _missing(self) -> str | None:
+        """What is still missing before the process is of use."""
+        if self._cache is None:
+            return "the controller is starting"
+        return None if self._cache.filled else "the Fabrics have not been listed yet"
 
     @property
     def _scopes(self) -> tuple[str, ...]:
