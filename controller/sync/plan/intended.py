@@ -41,10 +41,8 @@ def merged_document(
 
 
 def intended(view: View, document: Json, touched: Iterable[Path]) -> Json:
-    """M for a document, where Git moved the paths `touched`."""
+    """M for a document and a live object, where Git moved the paths `touched`."""
     tree = without_notes(copied(document))
-    if view.actual is ABSENT:
-        return tree
     _leave_ignored(view, tree)
     moved = tuple(touched)
     for edit in unmet(tree, view.actual, view.schema):

@@ -28,10 +28,10 @@ def droppable(change: Change, schema: Schema) -> tuple[Path, ...]:
     if change.document is None:
         return ()
     if change.action is Action.IMPORT:
-        added = [path for path, _ in leaves(decoded(change.document), schema)]
+        added = list(leaves(decoded(change.document), schema))
     else:
-        added = [edit.path for edit in change.edits if edit.new_present and not edit.old_present]
-    return tuple(path for path in added if len(path) > 1 and path[0] != "metadata" and not _is_needed(path, schema))
+        added = [(edit.path, edit.new) for edit in change.edits if edit.new_present and not edit.old_present]
+    return tuple(path for path, value in added if not _is_needed(path, value, schema))
 
 
 def probe(document: bytes, dropped: Iterable[Path], schema: Schema) -> bytes:
@@ -67,11 +67,15 @@ def minimised(change: Change, dropped: Iterable[Path], answer: bytes, schema: Sc
     )
 
 
-def _is_needed(path: Path, schema: Schema) -> bool:
-    """Whether no document is one without it: what tells a list's element apart, and what the schema requires."""
-    last, above = path[-1], schema.at(path[:-1])
-    is_key = len(path) > 1 and isinstance(path[-2], Keys) and last in schema.at(path[:-2]).keys
-    return is_key or last in above.required
+def _is_needed(path: Path, value: Json, schema: Schema) -> bool:
+    """Whether no document is one without it: identity, metadata, an element's keys, what the schema requires."""
+    if len(path) < 2 or path[0] == "metadata":
+        return True
+    if isinstance(path[-2], Keys):
+        elements = schema.at(path[:-2])
+        if path[-1] in elements.keys:
+            return not is_same(elements.defaults.get(path[-1]), value)
+    return path[-1] in schema.at(path[:-1]).required
 
 
 def _path_of_cause(field: str, tree: Json, schema: Schema) -> Path:

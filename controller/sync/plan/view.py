@@ -118,11 +118,9 @@ class View:
         (Paths of two versions do not compare, so a base in another version proves as little.)
         """
         base, declared = self.base, self.situation.declared
-        if base is None:
-            return False
-        versions = {declared.api_version, base.api_version} if declared.presence is Presence.PRESENT else set()
-        is_other_version = len(versions - {""}) > 1
-        return base.epoch != self.rules.epoch or is_other_version
+        versions = {declared.api_version} if declared.presence is Presence.PRESENT else set()
+        versions |= {base.api_version} if base else set()
+        return len(versions - {""}) > 1 or (base is not None and base.epoch != self.rules.epoch)
 
     @property
     def is_another(self) -> bool:
@@ -132,13 +130,9 @@ class View:
     @cached_property
     def is_rebased(self) -> bool:
         """Whether a difference on the live object says nothing: its schema changed, or no write was made since."""
-        if self.facts.schema_changed or self.base is None:
-            return self.facts.schema_changed
-        actual = self.situation.actual
-        return bool(actual.resource_version) and (actual.uid, actual.resource_version) == (
-            self.base.uid,
-            self.base.resource_version,
-        )
+        base, actual = self.base, self.situation.actual
+        unwritten = base is not None and (actual.uid, actual.resource_version) == (base.uid, base.resource_version)
+        return self.facts.schema_changed or (unwritten and bool(actual.resource_version))
 
     @cached_property
     def git_delta(self) -> tuple[FieldEdit, ...]:
