@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
-from itertools import chain, product, repeat
+from itertools import chain, count, product, repeat
 from typing import Any
 
 import kopf
@@ -20,7 +20,7 @@ from yarl import URL
 
 from controller.kube.config import ClusterConfig
 from controller.kube.resources import Resource
-from controller.kube.session import lend_session, lent_server
+from controller.kube.session import Lender, lent_server
 from controller.objects import Json
 from controller.runtime.configs import ConfigCache
 from controller.runtime.tasks import Supervisor
@@ -129,26 +129,20 @@ class KopfOperator:
         registry = kopf.OperatorRegistry()
         for cache in self._caches:
             _watch(registry, cache, post)
-        sessions: list[Any] = []
+        lender = Lender(self._config, user_agent=self._user_agent, answered=partial(self._on_answer, post))
+        logins = count()
 
         @kopf.on.login(registry=registry, backoff=5.0)
         async def login(**_: Any) -> kopf.AiohttpSession:
             """Called at the start, and again when the API server rejected what it got."""
-            header = asyncio.run_coroutine_threadsafe(self._config.credentials.header(rejected=bool(sessions)), main)
-            session = lend_session(
-                self._config,
-                user_agent=self._user_agent,
-                authorization=await asyncio.wrap_future(header),
-                answered=partial(self._on_answer, post),
-            )
-            sessions.append(session)
-            return kopf.AiohttpSession(server=lent_server(self._config), aiohttp_session=session)
+            header = self._config.credentials.header(rejected=next(logins) > 0)
+            authorization = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(header, main))
+            return kopf.AiohttpSession(server=lent_server(self._config), aiohttp_session=lender.lend(authorization))
 
         try:
             yield registry
         finally:
-            for session in sessions:
-                await session.close()
+            await lender.close()
 
     def _on_answer(self, post: Callable[..., None], method: str, url: URL, status: int) -> None:
         """In kopf's thread, for each answer it gets: the first page of a list is what we are after."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from dataclasses import replace
 
 import aiohttp
@@ -9,7 +11,7 @@ import pytest
 
 from controller.dev.controlplane import ControlPlane
 from controller.kube.config import ClusterConfig, load_config
-from controller.kube.session import lend_session, lent_server
+from controller.kube.session import Lender, lent_server
 from tests.support.audit import AuditLog
 
 AGENT = "tandem-test (lent)"
@@ -21,14 +23,16 @@ async def config(controlplane: ControlPlane) -> ClusterConfig:
 
 
 async def ask(config: ClusterConfig, path: str, seen: list[tuple[str, str, int]], authorization: str | None) -> int:
-    session = lend_session(
+    lender = Lender(
         config,
         user_agent=AGENT,
-        authorization=authorization,
         answered=lambda method, url, status: seen.append((method, str(url.relative()), status)),
     )
-    async with session, session.get(lent_server(config) + path) as response:
-        return response.status
+    try:
+        async with lender.lend(authorization).get(lent_server(config) + path) as response:
+            return response.status
+    finally:
+        await lender.close()
 
 
 async def test_it_carries_credentials_and_tells_what_was_answered(config: ClusterConfig, audit_log: AuditLog) -> None:
@@ -65,3 +69,22 @@ async def test_the_certificate_is_checked_for_the_name_that_is_given(config: Clu
 
 async def test_a_name_for_the_default_port(config: ClusterConfig) -> None:
     assert lent_server(replace(config, server="https://10.0.0.1", server_name="k8s")) == "https://k8s:443"
+
+
+def test_a_loop_that_ends_leaves_no_connection_open(config: ClusterConfig) -> None:
+    """A watch that is given up in the middle says goodbye in the background, for which an ending loop does not wait."""
+    sockets: list[socket.socket] = []
+
+    async def give_up_a_watch() -> None:
+        lender = Lender(config, user_agent=AGENT, answered=lambda *_: None)
+        session = lender.lend(await config.credentials.header())
+        response = await session.get(f"{lent_server(config)}/api/v1/namespaces?watch=1")
+        await response.content.readany()
+        response.close()
+        sockets.extend(lender._sockets)
+        assert [known.fileno() == -1 for known in sockets] == [False]
+        await lender.close()
+
+    with asyncio.Runner() as runner:
+        runner.run(give_up_a_watch())
+        assert [known.fileno() for known in sockets] == [-1]
