@@ -52,6 +52,13 @@ async def test_a_failure_says_what_was_seen_last() -> None:
 
 
 async def test_a_value_after_an_error_is_what_was_seen_last() -> None:
-    values: list[object] = [AssertionError("old"), False]
+    errors = [AssertionError("old")]
+
+    def look() -> bool:
+        if errors:
+            raise errors.pop()
+        return False
+
     with pytest.raises(AssertionError, match="seen last: False"):
-        wait_until(lambda: looks(values.pop(0) if len(values) > 1 else values[0])(), deadline=0.05, poll=0)
+        wait_until(look, deadline=0.05, poll=0)
+    assert not errors
