@@ -39,6 +39,19 @@ async def installation_of(settings: Settings, client: KubeClient, writer: Writer
     )
 
 
+async def known_installation(settings: Settings, client: KubeClient, store: Store) -> Installation:
+    """The identity as it is, nothing made or written: for a plan that is only looked at."""
+    row = await store.installation.read()
+    install_id = await _read(client, settings.controller_namespace) or (row.install_id if row else "")
+    cluster = await client.get(NAMESPACES, "", "kube-system")
+    return Installation(
+        id=install_id or str(uuid.UUID(int=0)),
+        epoch=f"{cluster['metadata']['uid']}/{row.database_id if row else ''}",
+        controller_namespace=settings.controller_namespace,
+        allowed_namespaces=settings.allow_namespaces,
+    )
+
+
 async def _read(client: KubeClient, namespace: str) -> str:
     try:
         found: Json = await client.get(CONFIG_MAPS, namespace, CONFIG_MAP)

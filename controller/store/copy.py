@@ -1,0 +1,59 @@
+"""A private copy of a database that somebody else may be writing to, for work that must leave no trace in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from controller.store.engine import database_path
+from controller.store.errors import StoreError
+
+_TRIES = 5  # a controller that starts or stops during the copy: rarely even twice
+
+
+def copy_database(url: str, target: Path) -> bool:
+    """Copy the database at `url`, in one consistent state, to the file `target`; False if there is none.
+
+    Blocks, for about a second a gigabyte. Raises StoreError, DatabaseUrlError.
+    """
+    path = database_path(url)
+    if not path.is_file():
+        return False
+    try:
+        for _ in range(_TRIES):
+            if _copied(path, target):
+                return True
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(
+            f"{path} cannot be copied: {error}; look at the file's and its folder's permissions"
+        ) from error
+    raise StoreError(f"{path} changes without end while it is copied; try again")
+
+
+def _copied(source: Path, target: Path) -> bool:
+    """Copy once; False if the copy may be of two states.
+
+    A database that nobody has open (no write-ahead log beside it) is read as immutable: any other way of opening one
+    makes a log and its index beside it, and those may then belong to another user than the controller's.
+    """
+    state = _state(source)
+    is_quiet = state[0] == 0
+    mode = "immutable=1" if is_quiet else "mode=ro"
+    with (
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?{mode}", uri=True)) as reading,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        reading.backup(copy)
+    return not is_quiet or state == _state(source)
+
+
+def _state(database: Path) -> tuple[int, int, int]:
+    """Changes when somebody opens the database for writing, or writes: the log's inode, the file's time and size."""
+    log = database.with_name(f"{database.name}-wal")
+    try:
+        inode = log.stat().st_ino
+    except FileNotFoundError:
+        inode = 0
+    found = database.stat()
+    return inode, found.st_mtime_ns, found.st_size
