@@ -1,0 +1,195 @@
+"""A plan's changes for people and for programs: what each does on either side, field by field, and why. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.text import Text
+
+from controller.cli.values import count, inline
+from controller.objects import Json, ObjectKey, decoded
+from controller.sync.plan.conflicts import hidden
+from controller.sync.plan.diff import diff, unmet
+from controller.sync.plan.fieldpath import render_path
+from controller.sync.plan.model import Action, Change, Conflict, FieldEdit, Guard
+from controller.sync.plan.schema import Schema
+from controller.sync.plan.tree import ABSENT, lookup
+
+MEANINGS = {
+    Action.UNCHANGED: "both sides agree",
+    Action.SKIP: "left alone",
+    Action.WAIT: "waited for",
+    Action.IGNORE: "not Tandem's business",
+    Action.CREATE: "created in the cluster",
+    Action.ADOPT: "taken over as it is: no value changes",
+    Action.TAKE_OVER: "a new object of the same name: taken over",
+    Action.CONFIGURE: "changed in the cluster",
+    Action.PRUNE: "deleted from the cluster",
+    Action.FORGET: "no longer kept in step; nothing is deleted",
+    Action.MOVE_BASE: "both sides agree already; that is noted",
+    Action.WRITE_BACK: "the live edit is written to Git",
+    Action.IMPORT: "a document is made for it in Git",
+    Action.REMOVE_DOCUMENT: "its document is removed from Git",
+    Action.MERGE: "changed in the cluster, and its live edit is written to Git",
+    Action.CONFLICT: "waits for a decision",
+}
+_STYLES = {
+    Action.CREATE: "green",
+    Action.IMPORT: "green",
+    Action.PRUNE: "red",
+    Action.REMOVE_DOCUMENT: "red",
+    Action.CONFLICT: "bold yellow",
+}
+_SIGNS = {"+": "green", "-": "red", "~": "yellow"}
+_IDENTITY = frozenset({("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")})
+
+
+def applied_edits(change: Change, schema: Schema) -> tuple[FieldEdit, ...]:
+    """What the change does to the live object, field by field; a Secret's values hidden.
+
+    `schema` tells elements of lists apart. A deletion is one thing, not an edit of every field.
+    """
+    if change.intended is None:
+        return ()
+    intended = decoded(change.intended)
+    if not change.actual:
+        made = [edit for edit in diff(ABSENT, intended, schema) if edit.path not in _IDENTITY]
+        return hidden(change.key, made)
+    actual = decoded(change.actual)
+    removed = [
+        FieldEdit(path, old=old, new_present=False)
+        for path in change.removals
+        if (old := lookup(actual, path, schema)) is not ABSENT
+    ]
+    return hidden(change.key, [*unmet(intended, actual, schema), *removed])
+
+
+def change_lines(change: Change, applied: Sequence[FieldEdit]) -> Iterator[Text]:
+    """One object's entry: what happens, where, and why."""
+    place = f"   {change.origin}" if change.origin and change.origin.path else ""
+    yield Text.assemble(
+        (str(change.key), "bold"), "   ", (change.action.value, _STYLES.get(change.action, "cyan")), (place, "dim")
+    )
+    yield Text(f"  {MEANINGS[change.action]}   [{change.row}]", "dim")
+    if change.reason or change.message:
+        reason = f"{change.reason}: " if change.reason else ""
+        yield Text(f"  {reason}{change.message}".rstrip(": "), "yellow")
+    yield from _section("cluster", applied)
+    yield from _section(f"Git {change.origin.path}" if change.origin else "Git", change.edits)
+    yield from _lost(change.overruled)
+    if change.conflict is not None:
+        yield from _conflict(change.conflict)
+
+
+def edit_line(edit: FieldEdit) -> Text:
+    """`~ /spec/replicas: 2 → 3   (kubectl-edit)`."""
+    sign = _sign(edit)
+    values = {"+": inline(edit.new), "-": inline(edit.old), "~": f"{inline(edit.old)} → {inline(edit.new)}"}
+    manager = f"   ({edit.manager})" if edit.manager else ""
+    path = render_path(edit.path) or "/"
+    return Text.assemble((f"{sign} ", _SIGNS[sign]), f"{path}: {values[sign]}", (manager, "dim"))
+
+
+def guard_lines(guards: Iterable[Guard], confirm: str) -> Iterator[Text]:
+    """Why nothing of the plan would be carried out. `confirm`: the command that lets it through, up to the token."""
+    for guard in guards:
+        yield Text.assemble((f"{guard.reason}", "bold red"), f": {guard.message}")
+        yield Text(f"  to let it through: {confirm} {guard.token}")
+
+
+def summary(changes: Iterable[Change]) -> str:
+    """`3 objects: 1 conflict, 2 configure`; what is in step does not count."""
+    counts = Counter(change.action.value for change in changes if change.is_telling)
+    if not counts:
+        return "nothing to do: both sides agree"
+    parts = ", ".join(f"{number} {action}" for action, number in sorted(counts.items()))
+    return f"{count(counts.total(), 'object')}: {parts}"
+
+
+def change_json(change: Change, applied: Sequence[FieldEdit]) -> Json:
+    """The entry for programs. A key whose value is absent stands for a field that is absent."""
+    origin = change.origin
+    return {
+        "object": key_json(change.key) | {"apiVersion": change.api_version},
+        "action": change.action.value,
+        "row": str(change.row),
+        "reason": change.reason.value if change.reason else None,
+        "message": change.message,
+        "file": origin.path if origin else None,
+        "line": origin.line if origin else None,
+        "cluster": [_edit_json(edit) for edit in applied],
+        "git": [_edit_json(edit) for edit in change.edits],
+        "overruled": [_edit_json(edit) for edit in change.overruled],
+        "conflict": _conflict_json(change.conflict) if change.conflict else None,
+    }
+
+
+def guard_json(guard: Guard) -> Json:
+    """A guard for programs."""
+    return {
+        "reason": guard.reason.value,
+        "token": guard.token,
+        "message": guard.message,
+        "deletions": guard.deletions,
+        "edits": guard.edits,
+        "objects": [{"action": action.value, "object": key_json(key)} for key, action in guard.entries],
+    }
+
+
+def key_json(key: ObjectKey) -> dict[str, Json]:
+    """What an object is called."""
+    return {"group": key.group, "kind": key.kind, "namespace": key.namespace, "name": key.name}
+
+
+def _section(title: str, edits: Sequence[FieldEdit]) -> Iterator[Text]:
+    if edits:
+        yield Text(f"  → {title}")
+    for edit in edits:
+        yield Text("      ").append_text(edit_line(edit))
+
+
+def _lost(overruled: Sequence[FieldEdit]) -> Iterator[Text]:
+    if overruled:
+        yield Text("  does not stand")
+    for edit in overruled:
+        yield Text("      ").append_text(edit_line(edit))
+
+
+def _conflict(conflict: Conflict) -> Iterator[Text]:
+    yield Text(f"  conflict {conflict.type.value}, severity {conflict.severity.value}", "yellow")
+    for field in conflict.fields:
+        sides = (("base", field.in_base, field.base), ("git", field.in_git, field.git))
+        shown = [*sides, ("cluster", field.in_cluster, field.cluster)]
+        values = "   ".join(f"{side} {inline(value) if present else '–'}" for side, present, value in shown)
+        yield Text(f"    {'*' if field.clashing else ' '} {render_path(field.path) or '/'}   {values}")
+
+
+def _sign(edit: FieldEdit) -> str:
+    if not edit.old_present:
+        return "+"
+    return "~" if edit.new_present else "-"
+
+
+def _edit_json(edit: FieldEdit) -> Json:
+    told: dict[str, Json] = {"path": render_path(edit.path)}
+    if edit.old_present:
+        told["old"] = edit.old
+    if edit.new_present:
+        told["new"] = edit.new
+    return told | ({"manager": edit.manager} if edit.manager else {})
+
+
+def _conflict_json(conflict: Conflict) -> Json:
+    return {
+        "type": conflict.type.value,
+        "severity": conflict.severity.value,
+        "autoResolvable": conflict.auto_resolvable,
+        "fields": [
+            {"path": render_path(field.path), "clashing": field.clashing}
+            | ({"base": field.base} if field.in_base else {})
+            | ({"git": field.git} if field.in_git else {})
+            | ({"cluster": field.cluster} if field.in_cluster else {})
+            for field in conflict.fields
+        ],
+    }
