@@ -372,7 +372,7 @@ class FabricService:
         state = self.state
         for change in plan.changes:
             key = change.key
-            if change.conflict is not None or change.action in {Action.SKIP, Action.WAIT}:
+            if not change.resolved:
                 continue
             if key in run.results.failed:
                 if key in state.resolutions:
@@ -381,7 +381,7 @@ class FabricService:
                 continue
             if key in state.dirty or key in state.unpushed:
                 continue
-            decided = state.resolutions.pop(key, None) is not None or change.resolved
+            decided = state.resolutions.pop(key, None) is not None or run.request.force is not None
             how = ConflictState.RESOLVED if decided else ConflictState.SUPERSEDED
             message = "Both sides hold the decided values" if decided else "Both sides agree again"
             if await self.desk.settle(key, how, message):

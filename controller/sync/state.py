@@ -79,7 +79,8 @@ class FabricState:
         else:
             self.vanished.pop(key, None)
             as_agreed = base is not None and base.actual == change.new.content and base.uid == change.new.uid
-            if as_agreed and not change.new.deleting and key not in self.exceptions and key not in self.dirty:
+            unsettled = key in self.exceptions or key in self.conflicts or key in self.dirty
+            if as_agreed and not change.new.deleting and not unsettled:
                 return False
         if base is None and not self.is_of_interest(key):
             return False
