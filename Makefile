@@ -48,6 +48,7 @@ lint: install ## Style, types, the layer rule, generated files and locks in step
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python -m controller.api.crd --check
+	$(BIN)/python -m controller.api.reference --check
 	@if command -v uv >/dev/null; then \
 		uv lock --quiet --check && $(EXPORT) | cmp - requirements.txt || \
 			{ echo "the locks are out of step: run make lock" >&2; exit 1; }; \
@@ -61,8 +62,9 @@ fmt: install ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-crds: install ## Write crds/ from the types in controller/api
+crds: install ## Write crds/ and the tables of docs/spec from the types in controller/api
 	$(BIN)/python -m controller.api.crd
+	$(BIN)/python -m controller.api.reference
 
 docs: install ## Check the documentation: links, and that each list is complete
 	$(BIN)/python -m pytest -q tests/unit/docs
