@@ -84,7 +84,8 @@ def _difference_json(difference: Difference) -> Json:
 def _base(base: Base | None) -> str:
     if base is None:
         return "none: the sides have not agreed on it yet"
-    return f"agreed on {base.origin} at {short_commit(base.origin.commit)}, uid {base.uid}, rv {base.resource_version}"
+    commit = f" at {short_commit(base.origin.commit)}" if base.origin.commit else ""
+    return f"agreed on {base.origin}{commit}, uid {base.uid}, rv {base.resource_version}"
 
 
 def _declared(declared: Declared) -> str:

@@ -78,18 +78,24 @@ class Planner:
 
     async def changes(self, keys: Iterable[ObjectKey], request: Request) -> list[Change]:
         """The change of each object, in the order of keys. Raises UnreachableError."""
-        rules = request.rules or self.state.profile.rules
-        planned: list[Change] = []
         targets: dict[tuple[str, Kind], Target] = {}
-        for key in sorted(keys):
-            situation = self.situation(key, request)
+        return [(await self._planned(key, request, targets))[1] for key in sorted(keys)]
+
+    async def answered(self, key: ObjectKey, request: Request) -> Situation:
+        """The situation with every answer that its plan asks for. Raises UnreachableError."""
+        return (await self._planned(key, request, {}))[0]
+
+    async def _planned(
+        self, key: ObjectKey, request: Request, targets: dict[tuple[str, Kind], Target]
+    ) -> tuple[Situation, Change]:
+        rules = request.rules or self.state.profile.rules
+        situation = self.situation(key, request)
+        result = plan_object(situation, rules)
+        while isinstance(result, Question):
+            facts = await self._answer(result, situation, targets)
+            situation = replace(situation, facts=facts)
             result = plan_object(situation, rules)
-            while isinstance(result, Question):
-                facts = await self._answer(result, situation, targets)
-                situation = replace(situation, facts=facts)
-                result = plan_object(situation, rules)
-            planned.append(result)
-        return planned
+        return situation, result
 
     def situation(self, key: ObjectKey, request: Request) -> Situation:
         """The three sides of one object and what is known about it."""

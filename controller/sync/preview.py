@@ -17,7 +17,7 @@ from controller.sync.declared import Problem
 from controller.sync.fabrics import FABRICS
 from controller.sync.ledger import Ledger
 from controller.sync.plan.explain import Explanation, explain
-from controller.sync.plan.model import Change, Guard
+from controller.sync.plan.model import Change, Guard, Plan
 from controller.sync.planning import Request
 from controller.sync.profile import profile_of
 from controller.sync.rivalry import NO_RIVAL
@@ -60,7 +60,7 @@ async def preview(tools: Tools, namespace: str, name: str, why: tuple[str, str] 
         row = await tools.store.fabrics.find(profile.uid) or FabricRow(0, profile.uid, namespace, name)
         service = FabricService(tools, state, Ledger(tools.store, row, state), lambda *_: NO_RIVAL)
         plan = await service.preview(new_run(tools.wall(), Request(manual=True)))
-        explained = () if why is None else tuple(_explained(service, *why))
+        explained = () if why is None else await _explained(service, plan, *why)
         return Preview(
             profile.fabric, state.seen_commit, plan.changes, plan.guards, tuple(state.declared.problems()), explained
         )
@@ -68,12 +68,14 @@ async def preview(tools: Tools, namespace: str, name: str, why: tuple[str, str] 
         view.close()
 
 
-def _explained(service: FabricService, kind: str, name: str) -> list[Explanation]:
+async def _explained(service: FabricService, plan: Plan, kind: str, name: str) -> tuple[Explanation, ...]:
     state = service.state
-    known: set[ObjectKey] = {*state.declared.keys(), *state.bases}
-    found = [
-        key
-        for key in sorted(known)
-        if key.name == name and kind.lower() in {key.kind.lower(), str(key.group_kind).lower()}
-    ]
-    return [explain(*service.situation(key)) for key in found]
+    known: set[ObjectKey] = {*state.declared.keys(), *state.bases, *(change.key for change in plan.changes)}
+    found = [key for key in sorted(known) if key.name == name and kind.lower() in _names_of(service, key)]
+    return tuple([explain(*await service.situation(key)) for key in found])
+
+
+def _names_of(service: FabricService, key: ObjectKey) -> set[str]:
+    """What kubectl users call the object's kind: Deployment, deployment.apps, deployments."""
+    resource = service.state.view.resource(key, service.state.api_version(key))
+    return {key.kind.lower(), str(key.group_kind).lower()} | ({resource.plural} if resource else set())

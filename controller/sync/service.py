@@ -136,9 +136,9 @@ class FabricService:
         changes = await self._planner.changes(self.state.dirty, run.request)
         return self._guarded(await minimised_changes(self._tools, self.state, changes), run, ())
 
-    def situation(self, key: ObjectKey) -> tuple[Situation, Rules]:
+    async def situation(self, key: ObjectKey) -> tuple[Situation, Rules]:
         """What the planner is given for one object: why it decides as it does."""
-        return self._planner.situation(key, Request(manual=True)), self.state.profile.rules
+        return await self._planner.answered(key, Request(manual=True)), self.state.profile.rules
 
     # --- seeing both sides -----------------------------------------------------------------------------------------
 

@@ -72,7 +72,8 @@ def heading(conflict: SyncConflict, now: datetime) -> Iterator[Text]:
     since = status.detected_at or conflict.metadata.creation_timestamp
     yield Text(f"{state} for {age(since, now)}{severity}")
     if spec.git_path:
-        yield Text(f"declared in {spec.git_path} at {short_commit(spec.git_commit)}")
+        commit = f" at {short_commit(spec.git_commit)}" if spec.git_commit else ""
+        yield Text(f"declared in {spec.git_path}{commit}")
     message = ready_message(conflict)
     if message:
         yield Text(message, "dim")
