@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from controller.api.conditions import Condition, Finding, Verdict, fabric_conditions
@@ -21,6 +21,7 @@ from controller.api.v1alpha1.fabricstatus import (
 )
 from controller.errors import Reason, TandemError
 from controller.objects import Json, ObjectKey
+from controller.sync.declared import Problem
 from controller.sync.plan.model import Guard
 from controller.sync.state import Exceptional, FabricState
 
@@ -34,8 +35,11 @@ def findings_of(state: FabricState, source: Finding | None) -> tuple[Finding, ..
     found += [Finding(reason, message) for _, _, reason, message in state.view.errors()]
     found += [Finding(guard.reason, guard.message, stalled=True) for guard in state.guards]
     failures = _failures(state)
+    problems = state.declared.problems()
     if failures:
         found.append(Finding(Reason.DOCUMENTS_FAILED, _failure_message(state, failures)))
+    elif problems:
+        found.append(Finding(Reason.DOCUMENTS_FAILED, _problem_message(problems)))
     if state.conflicts:
         names = ", ".join(str(key) for key in sorted(state.conflicts)[:3])
         more = f" and {len(state.conflicts) - 3} more" if len(state.conflicts) > 3 else ""
@@ -106,6 +110,13 @@ def _failure_message(state: FabricState, failures: dict[ObjectKey, Exceptional])
     place = f"{found.path}:{found.line}: " if found.path and found.line else f"{found.path}: " if found.path else ""
     more = f" (and {len(failures) - 1} more, see status.exceptions)" if len(failures) > 1 else ""
     return f"{first}: {found.reason}: {place}{found.message}{more}"
+
+
+def _problem_message(problems: Sequence[Problem]) -> str:
+    """A file that cannot be read, and of which no object is known: nothing is left alone, and yet not all is well."""
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more, see status.errors)" if len(problems) > 1 else ""
+    return f"{first.path}:{first.line}: {first.reason}: {first.message}{more}"
 
 
 def _errors(state: FabricState) -> Iterable[ErrorEntry]:
