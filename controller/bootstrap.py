@@ -133,6 +133,17 @@ async def previewing(settings: Settings) -> AsyncIterator[Tools]:
             await supervisor.stop()
 
 
+@asynccontextmanager
+async def looking_at_git(settings: Settings, client: KubeClient) -> AsyncIterator[SourceReader]:
+    """The Git side alone, to ask remotes where their branches are; what it has to keep is dropped at the end."""
+    with TemporaryDirectory(prefix="tandem-git-") as scratch:
+        mirrors = Mirrors(Path(scratch), _url_rules(settings, client.server), settings.git_timeout)
+        try:
+            yield SourceReader(client, mirrors, ParserPool(settings.bounds), settings.bounds, time.monotonic)
+        finally:
+            mirrors.close()
+
+
 def _url_rules(settings: Settings, server: str) -> UrlRules:
     """Which Git servers may be spoken to. The API server is none: a Fabric must not make the controller talk to it."""
     host = urlsplit(server).hostname

@@ -100,6 +100,10 @@ class Mirror:
             task.add_done_callback(lambda done: done.cancelled() or done.exception())  # all callers may have left
         return await asyncio.shield(task)
 
+    async def find(self, branch: str) -> str:
+        """The commit that the server says the branch is at; nothing is brought. Raises the errors of errors.py."""
+        return await self._worker.run(partial(self._find, branch), f"the look at {printable(self.url)}")
+
     async def build_commit(
         self, parent: str | None, directory: str, changes: Mapping[str, bytes | None], message: str, stamp: Stamp
     ) -> str:
@@ -132,6 +136,13 @@ class Mirror:
             return await self._worker.run(partial(self._fetch, branch), f"the fetch from {printable(self.url)}")
 
     # What follows runs in the worker's thread.
+
+    def _find(self, branch: str) -> str:
+        """Ask for the server's branches. The copy only lends its connection."""
+        check_address(self.url, self._rules)
+        with exclusive(self.path):
+            remote = connected(self._usable_copy(), self.url, Callbacks(self._credentials, self._worker.beat))
+            return self._tip(advertised(remote), branch)
 
     def _fetch(self, branch: str) -> Head:
         """Fetch into the copy. If that is to blame for a failure: again into a mended one, then into a new one."""

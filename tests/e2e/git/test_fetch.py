@@ -245,3 +245,12 @@ async def test_the_real_git_reads_a_mirror(mirror: Mirror, person: WorkTree) -> 
     await mirror.fetch("main")
     assert git("rev-parse", "refs/heads/main", cwd=mirror.path) == commit
     assert git("fsck", "--full", "--strict", cwd=mirror.path) == ""
+
+
+async def test_a_look_at_the_branch_brings_nothing(mirror: Mirror, person: WorkTree, server: GitServer) -> None:
+    commit = person.publish({"web.yaml": "a: 1\n"})
+    server.log.clear()
+    assert await mirror.find("main") == commit
+    assert set(server.log.traffic()) == {REFS}
+    with pytest.raises(BranchNotFoundError, match="main"):
+        await mirror.find("other")
