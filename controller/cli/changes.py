@@ -73,8 +73,7 @@ def change_lines(change: Change, applied: Sequence[FieldEdit]) -> Iterator[Text]
     )
     yield Text(f"  {MEANINGS[change.action]}   [{change.row}]", "dim")
     if change.reason or change.message:
-        reason = f"{change.reason}: " if change.reason else ""
-        yield Text(f"  {reason}{change.message}".rstrip(": "), "yellow")
+        yield Text(f"  {': '.join(part for part in (change.reason, change.message) if part)}", "yellow")
     yield from _section("cluster", applied)
     yield from _section(f"Git {change.origin.path}" if change.origin else "Git", change.edits)
     yield from _lost(change.overruled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from pathlib import Path
 
 from controller.bootstrap import previewing
 from controller.cli.changes import applied_edits, change_json, change_lines, guard_json, guard_lines, summary
@@ -11,12 +12,14 @@ from controller.cli.cluster import connected
 from controller.cli.engine import settings_of
 from controller.cli.exits import Exit
 from controller.cli.parser import Parser, add_engine_flags
-from controller.cli.reasons import difference_table, reason_json, reason_lines
-from controller.cli.screen import Screen
+from controller.cli.reasons import difference_table, differences_of, reason_json, reason_lines
+from controller.cli.screen import Screen, say
 from controller.cli.values import short_commit
 from controller.errors import Reason, RejectedError
 from controller.objects import Json
 from controller.runtime.logging import configure_logging
+from controller.settings import Settings
+from controller.store.engine import database_path
 from controller.sync.declared import Problem
 from controller.sync.plan.model import Change, FieldEdit
 from controller.sync.preview import Preview, preview
@@ -41,23 +44,30 @@ def configure(parser: Parser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Print the plan; 2 if there is something to do."""
     configure_logging("error", console=True)
-    found, entries = asyncio.run(_look(options))
+    settings = settings_of(options)
+    found, entries = asyncio.run(_look(options, settings))
+    database = database_path(settings.database_url)
+    if not database.is_file():
+        say(_first_start(database), label="note: ")
+    if options.why and not found.explanations:
+        wanted = "/".join(options.why)
+        raise RejectedError(Reason.INVALID_SPEC, f"Fabric {found.fabric} knows no {wanted}: it is on neither side")
     screen = Screen()
     if options.output:
         screen.json(plan_json(found, entries))
     elif options.why:
-        _print_reasons(screen, found, "/".join(options.why))
+        _print_reasons(screen, found)
     else:
         _print_plan(screen, found, entries, options)
     return Exit.DONE if found.is_empty else Exit.CHANGES
 
 
-async def _look(options: argparse.Namespace) -> tuple[Preview, list[Entry]]:
+async def _look(options: argparse.Namespace, settings: Settings) -> tuple[Preview, list[Entry]]:
     """The preview, and what each change does to its live object: the schemas go when the tools do."""
     async with connected(options) as cluster:
         namespace = cluster.namespace
         await cluster.fabric(options.fabric)  # says what to do where there is none
-    async with previewing(settings_of(options)) as tools:
+    async with previewing(settings) as tools:
         found = await preview(tools, namespace, options.fabric, options.why)
         telling = (change for change in found.changes if change.is_telling)
         schemas = tools.schemas
@@ -95,13 +105,15 @@ def _print_plan(screen: Screen, found: Preview, entries: list[Entry], options: a
     screen.line(summary(found.changes))
 
 
-def _print_reasons(screen: Screen, found: Preview, wanted: str) -> None:
-    if not found.explanations:
-        raise RejectedError(Reason.INVALID_SPEC, f"Fabric {found.fabric} knows no {wanted}: it is on neither side")
-    for explanation in found.explanations:
+def _print_reasons(screen: Screen, found: Preview) -> None:
+    for number, explanation in enumerate(found.explanations):
+        if number:
+            screen.line()
         screen.lines(reason_lines(explanation))
-        if explanation.differences:
-            screen.show(difference_table(explanation))
+        differences = differences_of(explanation)
+        if differences:
+            screen.line()
+            screen.show(difference_table(differences))
 
 
 def problem_line(problem: Problem) -> str:
@@ -119,6 +131,13 @@ def _problem_json(problem: Problem) -> Json:
         "reason": problem.reason.value,
         "message": problem.message,
     }
+
+
+def _first_start(database: Path) -> str:
+    return (
+        f"there is no database at {database}, so nothing is known of what both sides agreed on: this is the plan of a "
+        "first start; name the controller's database with --database or --data-dir"
+    )
 
 
 def _kind_and_name(text: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich import box
 from rich.table import Table
@@ -21,24 +21,32 @@ def reason_lines(explanation: Explanation) -> Iterator[Text]:
     """The object, its sides, the row."""
     situation = explanation.situation
     yield Text(str(situation.key), "bold")
-    yield Text(f"  B  {_base(situation.base)}")
-    yield Text(f"  D  {_declared(situation.declared)}")
-    yield Text(f"  A  {_actual(situation.actual)}")
+    yield Text(f"  B  base       {_base(situation.base)}")
+    yield Text(f"  D  declared   {_declared(situation.declared)}")
+    yield Text(f"  A  actual     {_actual(situation.actual)}")
     result = explanation.result
     if not isinstance(result, Change):
         yield Text(f"  the API server has to be asked first: {result.ask.value}", "yellow")
         return
     yield Text.assemble(f"  row [{result.row}]  → ", (result.action.value, "bold"), f": {MEANINGS[result.action]}")
     if result.reason or result.message:
-        yield Text(f"  {result.reason or ''}: {result.message}".replace("  :", "  "), "yellow")
+        yield Text(f"  {': '.join(part for part in (result.reason, result.message) if part)}", "yellow")
 
 
-def difference_table(explanation: Explanation) -> Table:
+def differences_of(explanation: Explanation) -> tuple[Difference, ...]:
+    """Where the sides differ; without a base to compare with, the fields of the conflict."""
+    result = explanation.result
+    if explanation.differences or not isinstance(result, Change) or result.conflict is None:
+        return explanation.differences
+    return tuple(Difference(field, owners=(field.editor,) if field.editor else ()) for field in result.conflict.fields)
+
+
+def difference_table(differences: Iterable[Difference]) -> Table:
     """Every path at which the sides differ, with the managers that own it on the live object."""
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     for header in ("FIELD", "BASE", "GIT", "CLUSTER", "OWNERS", "COUNTS AS"):
         table.add_column(header, overflow="fold")
-    for difference in explanation.differences:
+    for difference in differences:
         table.add_row(*_row(difference))
     return table
 
@@ -53,7 +61,7 @@ def reason_json(explanation: Explanation) -> Json:
         "actual": _actual(situation.actual),
         "row": str(result.row) if isinstance(result, Change) else None,
         "action": result.action.value if isinstance(result, Change) else None,
-        "differences": [_difference_json(difference) for difference in explanation.differences],
+        "differences": [_difference_json(difference) for difference in differences_of(explanation)],
     }
 
 

@@ -136,7 +136,9 @@ def result_lines(job: SyncJob) -> Iterator[Text]:
     status = job.status
     if status.statistics:
         counts = [(name, getattr(status.statistics, name)) for name in _STATISTICS]
-        yield Text(", ".join(f"{number} {name}" for name, number in counts if number) or "nothing to do")
+        told = [f"{number} {name}" for name, number in counts if number]
+        did_nothing = not any(number for name, number in counts if name != "skipped")
+        yield Text(", ".join(["nothing to do", *told] if did_nothing else told))
     if status.commit_sha:
         yield Text(f"commit {short_commit(status.commit_sha)}")
     for warning in status.warnings:
