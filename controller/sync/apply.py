@@ -29,6 +29,7 @@ from controller.kube.errors import (
 from controller.kube.projection import CachedObject
 from controller.kube.resources import HORIZONTAL_POD_AUTOSCALERS, Resource
 from controller.objects import Json, canonical, decoded
+from controller.sync.plan.fieldpath import from_server, render_path
 from controller.sync.plan.model import Action, Change
 from controller.sync.plan.patch import correction_patch, removal_patch
 from controller.sync.plan.schema import Schema
@@ -77,7 +78,8 @@ class Applier:
         except RefusedError as error:
             if _may_be_replaced(change, error):
                 return Applied(Outcome.REPLACE)
-            return Applied(Outcome.REFUSED, reason=error.reason, message=error.message, field=error.field)
+            pointer = render_path(from_server(error.field))
+            return Applied(Outcome.REFUSED, reason=error.reason, message=error.message, field=pointer)
         except (ForbiddenError, NamespaceMissingError) as error:
             return Applied(Outcome.DENIED, reason=error.reason, message=error.message)
         except KubeError as error:
@@ -99,7 +101,9 @@ class Applier:
             return Applied(Outcome.DONE, await self._writer.create(resource, change.key, body, manager))
         if _REPLICAS in change.removals:
             await self._hand_replicas_over(change, resource)
-        answer = await self._update(change, resource, manager, schema)
+        answer = await self._update(change, resource, manager)
+        if answer is None:
+            return Applied(Outcome.DONE, await self._update_by_values(change, resource, manager, schema))
         operations = removal_patch(answer.content, change.removals, schema)
         if operations:  # co-owned by another manager; what is left after this one patch is the server's own
             answer = await self._writer.patch_json(
@@ -107,8 +111,11 @@ class Applier:
             )
         return Applied(Outcome.DONE, answer)
 
-    async def _update(self, change: Change, resource: Resource, manager: str, schema: Schema) -> CachedObject:
-        """The answer of the apply. Raises ChangedMeanwhileError when the object is not what the plan saw."""
+    async def _update(self, change: Change, resource: Resource, manager: str) -> CachedObject | None:
+        """The answer of the apply; None where the resourceVersion never stands still.
+
+        Raises ChangedMeanwhileError when the object is not what the plan saw.
+        """
         body, resource_version = change.intended or b"", change.resource_version
         for _ in range(SAME_STATE_TRIES):
             try:
@@ -120,10 +127,13 @@ class Applier:
                 if live is None or not _is_as_planned(live, change):
                     raise
                 resource_version = live.resource_version
-        return await self._update_by_values(change, resource, manager, schema)
+        return None
 
     async def _update_by_values(self, change: Change, resource: Resource, manager: str, schema: Schema) -> CachedObject:
-        """Where the resourceVersion never stands still: test the old values instead, then own the new ones."""
+        """Test the old values instead of the resourceVersion, then own the new ones.
+
+        The one patch makes the removals as well: what is left of them is the server's own.
+        """
         body = change.intended or b""
         operations = correction_patch(change.actual or b"{}", body, change.removals, schema)
         if operations:

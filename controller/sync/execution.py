@@ -30,11 +30,18 @@ class Results:
     done: set[ObjectKey] = field(default_factory=set)
     failed: dict[ObjectKey, Exceptional] = field(default_factory=dict)
     applied: dict[ObjectKey, Applied] = field(default_factory=dict)
+    unseen: set[ObjectKey] = field(default_factory=set)  # changed by somebody, and no watch has shown it yet
     retry: bool = False
 
     def count(self, action: Action) -> None:
         """One more change of this kind was carried out."""
         self.counts[action] = self.counts.get(action, 0) + 1
+
+    def begin_again(self, key: ObjectKey) -> None:
+        """The object is planned once more in the same run: what came of it before does not count for this plan."""
+        self.done.discard(key)
+        self.failed.pop(key, None)
+        self.applied.pop(key, None)
 
 
 class Executor:
@@ -97,6 +104,8 @@ class Executor:
                     self.record(change, applied)
             case Outcome.CHANGED:
                 state.dirty.add(key)
+                if self._is_as_planned(change):
+                    results.unseen.add(key)
             case Outcome.REFUSED:
                 reason = applied.reason or Reason.FIELD_REFUSED
                 found = exceptional(change, reason, applied.message, applied.field)
@@ -111,6 +120,11 @@ class Executor:
                 results.retry = True
             case Outcome.REPLACE:
                 await self._replace(change)
+
+    def _is_as_planned(self, change: Change) -> bool:
+        """Whether the watch still shows what the plan was made from: planning again would bring the same again."""
+        actual = self._state.view.actual(change.key, change.api_version)
+        return (actual.uid, actual.resource_version) == (change.uid, change.resource_version)
 
     async def _replace(self, change: Change) -> None:
         """Immutable fields and a document that allows it: the object is deleted, and the next plan creates it."""

@@ -134,7 +134,7 @@ class Fabrics:
         stalled = isinstance(run.problem, StalledError)
         if run.problem is not None and not stalled:
             self._queue.retry(key, cap=cap)
-        elif service.state.retry:
+        elif service.state.retry or run.results.unseen:
             self._queue.retry(key, cap=cap, hold=False)
         elif service.state.dirty and not run.guarded and run.problem is None:
             self._queue.add(key)

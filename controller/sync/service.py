@@ -282,6 +282,7 @@ class FabricService:
     def _guarded(self, changes: list[Change], run: Run, confirmed: tuple[Confirmed, ...]) -> Plan:
         """The plan of these changes, with the guards that stop it."""
         state = self.state
+            keys -= run.results.unseen  # their watch wakes the next run
         context = Context(
             based=len(state.bases),
             source_empty=not state.declared.files,
@@ -327,6 +328,7 @@ class FabricService:
             if change.action is Action.WAIT:
                 state.retry.add(key)
             return
+            results.begin_again(change.key)
         if change.action is Action.CONFLICT:
             return
         if change.action is Action.FORGET:

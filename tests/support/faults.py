@@ -143,6 +143,14 @@ class FaultProxy:
 
         return self._add(Fault(when, times, after=after))
 
+    def late(self, seconds: float, *, when: When = ANY, times: int | None = None) -> Fault:
+        """The request comes to the API server later: by then the world may have moved on."""
+
+        async def before() -> None:
+            await asyncio.sleep(seconds)
+
+        return self._add(Fault(when, times, before=before))
+
     def refuse(self, *, when: When = ANY, times: int | None = None) -> Fault:
         """The connection is reset, and the API server never hears of the request."""
 
