@@ -22,6 +22,7 @@ from controller.kube.answers import translate
 from controller.kube.config import ClusterConfig
 from controller.kube.errors import KubeError, UnauthorizedError, UnreachableError
 from controller.kube.resources import Resource
+from controller.kube.sockets import Sockets
 from controller.objects import Json
 
 JSON = "application/json"
@@ -53,12 +54,16 @@ class KubeClient:
         self._config = config
         self._timeout = timeout
         self._slots = asyncio.Semaphore(in_flight)
+        self.sockets = Sockets()
         self._requests = self._session(aiohttp.ClientTimeout(total=timeout))
         self._watches = self._session(aiohttp.ClientTimeout(total=None, sock_connect=timeout))
 
     def _session(self, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=0, ssl=self._config.ssl_context or True, keepalive_timeout=_KEEPALIVE_SECONDS
+            limit=0,
+            ssl=self._config.ssl_context or True,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            socket_factory=self.sockets.open,
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -84,6 +89,7 @@ class KubeClient:
         """Close every connection."""
         await self._requests.close()
         await self._watches.close()
+        await self.sockets.end()
 
     async def request(
         self,

@@ -5,21 +5,17 @@ Made here because only this room knows how the cluster is reached; what the libr
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable
 from types import SimpleNamespace
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from controller.kube.config import ClusterConfig
-
-# A TLS connection ends when the other side has said goodbye too: a round trip, unless it is gone.
-_GOODBYE_SECONDS = 1.0
+from controller.kube.sockets import Sockets
 
 Answered = Callable[[str, URL, int], None]
 """Is told the method, the URL and the status of every answer, when its head has come in."""
@@ -41,13 +37,13 @@ class Lender:
         self._user_agent = user_agent
         self._answered = answered
         self._sessions: list[aiohttp.ClientSession] = []
-        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self.sockets = Sockets()
 
     def lend(self, authorization: str | None) -> aiohttp.ClientSession:
         """A session that sends this Authorization header."""
         config = self._config
         connector = aiohttp.TCPConnector(
-            limit=0, ssl=config.ssl_context or True, resolver=_resolver(config), socket_factory=self._open_socket
+            limit=0, ssl=config.ssl_context or True, resolver=_resolver(config), socket_factory=self.sockets.open
         )
         session = aiohttp.ClientSession(
             connector=connector,
@@ -61,21 +57,10 @@ class Lender:
         return session
 
     async def close(self) -> None:
-        """Close the sessions, and let connections end that were given up before: a loop that ends first leaks them."""
+        """Close the sessions, and whatever connections were given up before."""
         for session in self._sessions:
             await session.close()
-        end = asyncio.get_running_loop().time() + _GOODBYE_SECONDS
-        while self._any_open() and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - a socket tells nobody
-            await asyncio.sleep(0.01)
-
-    def _open_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
-        family, kind, protocol, *_ = address
-        opened = socket.socket(family, kind, protocol)
-        self._sockets.add(opened)
-        return opened
-
-    def _any_open(self) -> bool:
-        return any(known.fileno() != -1 for known in self._sockets)
+        await self.sockets.end()
 
 
 def _trace(answered: Answered) -> aiohttp.TraceConfig:

@@ -11,6 +11,7 @@ import pytest
 from controller.dev.controlplane import ControlPlane
 from controller.kube.apply import Writer
 from controller.kube.client import JSON, KubeClient
+from controller.kube.config import load_config
 from controller.kube.errors import NotFoundError, RefusedError, UnauthorizedError, UnreachableError
 from controller.kube.resources import CONFIG_MAPS, NAMESPACES
 from tests.e2e.kube.conftest import MakeClient, config_map
@@ -97,6 +98,17 @@ async def test_an_answer_that_does_not_come_is_given_up(make_client: MakeClient,
     client: KubeClient = await make_client(faults.kubeconfig, timeout=0.5)
     with faults.hold(), pytest.raises(UnreachableError, match="did not answer in time"):
         await client.request("GET", VERSION)
+
+
+async def test_connections_that_were_given_up_end_with_the_client(faults: FaultProxy) -> None:
+    """The server does not say goodbye any more: whoever waited for that would leave them to the garbage collector."""
+    client = KubeClient(await load_config(faults.kubeconfig), timeout=0.5)
+    with faults.hold():
+        with pytest.raises(UnreachableError, match="did not answer in time"):
+            await client.request("GET", VERSION)
+        assert len(client.sockets.still_open) == 1
+        await client.close()
+        assert client.sockets.still_open == []
 
 
 async def test_a_connection_that_is_refused_says_where(shaky_client: KubeClient, faults: FaultProxy) -> None:

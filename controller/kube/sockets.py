@@ -1,0 +1,45 @@
+"""The sockets that an HTTP session opened, so that none outlives its loop.
+
+A TLS connection that was given up before its answer ended (a watch, a time-out) says goodbye in the background and
+waits for the other side to do so too. aiohttp no longer knows it then; a loop that ends first leaves it to the garbage
+collector.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from weakref import WeakSet
+
+import aiohttp
+
+_PATIENCE = 1.0  # seconds; a socket that was shut down ends within a few turns of the loop
+
+
+class Sockets:
+    """Opens sockets for a connector (`socket_factory=sockets.open`), and sees to their end."""
+
+    def __init__(self) -> None:
+        self._opened: WeakSet[socket.socket] = WeakSet()
+
+    def open(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        """A socket for an address, as `getaddrinfo` gives it."""
+        family, kind, protocol, *_ = address
+        opened = socket.socket(family, kind, protocol)
+        self._opened.add(opened)
+        return opened
+
+    @property
+    def still_open(self) -> list[socket.socket]:
+        """Those that are not closed."""
+        return [known for known in self._opened if known.fileno() != -1]
+
+    async def end(self) -> None:
+        """After the session was closed: hang up whatever is left, and return when it is closed."""
+        for known in self.still_open:
+            with suppress(OSError):  # the other side was faster
+                known.shutdown(socket.SHUT_RDWR)
+        end = asyncio.get_running_loop().time() + _PATIENCE
+        while self.still_open and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - a socket tells nobody
+            await asyncio.sleep(0.001)
