@@ -14,3 +14,7 @@ class BuildError(ControlPlaneError):
 
 class StartError(ControlPlaneError):
     """A program of the control plane did not start, or did not become ready."""
+
+
+class CommandError(ControlPlaneError):
+    """A program that was called (git, kubectl) failed. The message is the command, and what it said."""
