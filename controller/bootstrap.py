@@ -73,8 +73,9 @@ async def assembled(
     """
     async with AsyncExitStack() as stack:
         config = await load_config(settings.kubeconfig, settings.context)
+        component = "controller" if makes_identity else "cli"
         client = await stack.enter_async_context(
-            KubeClient(config, in_flight=settings.in_flight, timeout=settings.request_timeout)
+            KubeClient(config, in_flight=settings.in_flight, timeout=settings.request_timeout, component=component)
         )
         store = await Store.open(settings.database_url)
         stack.push_async_callback(store.close)
