@@ -101,7 +101,7 @@ def _document_removed(view: View, row: Row, message: str) -> Change:
 def undeclared(view: View) -> Change | Question:
     """B – A: the document is gone."""
     if view.direction is Direction.CLUSTER_TO_GIT:
-        return _written_again(view, Row.UNDECLARED)
+        return _written_again(view, _undeclared_row(view))
     if view.is_unproven:
         message = "removed from Git, but the record of the object is not of this cluster's life"
         return _lost(view, Row.UNPROVEN_UNDECLARED, ConflictType.DELETED_IN_GIT, message)
@@ -111,12 +111,19 @@ def undeclared(view: View) -> Change | Question:
             return forgotten(view, row, "another object of this name")
         message = "removed from Git, and made anew in the cluster by somebody else"
         return _lost(view, row, ConflictType.DELETED_IN_GIT, message)
-    if not (view.cluster_delta.edits or view.cluster_delta.doubtful):
+    if _undeclared_row(view) is Row.UNDECLARED:
         return pruned(view, Row.UNDECLARED)
     if view.direction is Direction.GIT_TO_CLUSTER:
         return pruned(view, Row.UNDECLARED_AND_EDITED)
     message = "removed from Git, and changed in the cluster"
     return _lost(view, Row.UNDECLARED_AND_EDITED, ConflictType.DELETED_IN_GIT, message)
+
+
+def _undeclared_row(view: View) -> Row:
+    if view.is_another:
+        return Row.UNDECLARED_OTHER_UID
+    is_edited = bool(view.cluster_delta.edits or view.cluster_delta.doubtful)
+    return Row.UNDECLARED_AND_EDITED if is_edited else Row.UNDECLARED
 
 
 def pruned(view: View, row: Row) -> Change:

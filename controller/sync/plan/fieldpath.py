@@ -40,7 +40,10 @@ Path = tuple[Segment, ...]
 
 # A string that can stand without quotes between braces: nothing that separates, and nothing JSON reads as a value.
 _BARE = re.compile(r"[^\s\"{},=*][^\"{},=*]*")
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
 _PAIR = re.compile(r'\s*([^={},"]*)=("(?:[^"\\]|\\.)*"|[^,{}"]*)\s*(,|$)')
+
+_ELEMENT = re.compile(f"(?:{_PAIR.pattern})+")
 
 
 def render_path(path: Path) -> str:
@@ -55,6 +58,12 @@ def parse_path(text: str) -> Path:
     if not text.startswith("/"):
         raise ValueError(f"{text!r} is not a path: it starts with '/', as in /spec/containers/{{name=web}}/image")
     return tuple(_unescape(part, text) for part in text[1:].split("/"))
+
+
+def from_server(field: str) -> Path:
+    """The path of a field as the API server writes it: `spec.ports[0].port`, `.spec.containers[name="web"].image`."""
+    steps = (name or index for name, index in _STEP.findall(field))
+    return tuple(_unescape(f"{{{step}}}", field) if _ELEMENT.fullmatch(step) else step for step in steps)
 
 
 def _escape(segment: Segment) -> str:

@@ -17,7 +17,7 @@ from controller.sync.plan.diff import diff, unmet
 from controller.sync.plan.fieldpath import Path
 from controller.sync.plan.model import FieldEdit
 from controller.sync.plan.normalize import without_notes
-from controller.sync.plan.tree import ABSENT, assign, discard, leaves, lookup
+from controller.sync.plan.tree import ABSENT, assign, discard, is_key, leaves, lookup
 from controller.sync.plan.view import View
 
 Value = tuple[Path, Json]
@@ -110,7 +110,8 @@ def _removable(view: View, path: Path) -> list[Path]:
     if not any(view.is_held_by_excluded(leaf) for leaf, _ in leaves(live, node, path)):
         return [path]
     was = _standing(view.base_declared, path, view)
-    declared = [path] if was is ABSENT else [leaf for leaf, _ in leaves(was, node, path)]
+    below = [path] if was is ABSENT else [leaf for leaf, _ in leaves(was, node, path)]
+    declared = [leaf for leaf in below if not is_key(leaf, view.schema)]  # an element without its keys is refused
     return [
         leaf
         for leaf in declared

@@ -189,9 +189,10 @@ def _field_by_field(view: View, action: Action | None) -> Change | Question:
     """What is apart goes to both sides; what clashes is decided, or a conflict."""
     delta = view.cluster_delta
     merge = three_way(_unapplied(view), _with_pending(view, (*delta.edits, *delta.doubtful)))
-    if merge.clashes and view.facts.same is None:
+    may_be_same = all(edit.new_present for clash in merge.clashes for edit in (*clash.git, *clash.cluster))
+    if merge.clashes and may_be_same and view.facts.same is None:
         return Question(view.key, Ask.SAME, canonical(_as_if_same(view, merge)))
-    clashes = () if view.facts.same else merge.clashes
+    clashes = () if may_be_same and view.facts.same else merge.clashes
     doubtful = {edit.path for edit in delta.doubtful}
     case = Case(
         row_of(view),

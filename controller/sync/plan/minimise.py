@@ -15,10 +15,10 @@ from dataclasses import replace
 from typing import Final
 
 from controller.objects import Json, canonical, decoded
-from controller.sync.plan.fieldpath import Keys, Path, Segment
+from controller.sync.plan.fieldpath import Path, Segment
 from controller.sync.plan.model import Action, Change
 from controller.sync.plan.schema import Schema, indexed
-from controller.sync.plan.tree import ABSENT, discard, is_same, leaves, lookup
+from controller.sync.plan.tree import ABSENT, discard, is_key, is_same, leaves, lookup
 
 _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
 
@@ -71,10 +71,8 @@ def _is_needed(path: Path, value: Json, schema: Schema) -> bool:
     """Whether no document is one without it: identity, metadata, an element's keys, what the schema requires."""
     if len(path) < 2 or path[0] == "metadata":
         return True
-    if isinstance(path[-2], Keys):
-        elements = schema.at(path[:-2])
-        if path[-1] in elements.keys:
-            return not is_same(elements.defaults.get(path[-1]), value)
+    if is_key(path, schema):
+        return not is_same(schema.at(path[:-2]).defaults.get(str(path[-1])), value)
     return path[-1] in schema.at(path[:-1]).required
 
 

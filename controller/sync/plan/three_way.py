@@ -74,19 +74,22 @@ def _meetings(git: Sequence[FieldEdit], cluster: Sequence[FieldEdit]) -> Iterabl
 
 
 def _says_all(one: FieldEdit, other: FieldEdit) -> bool:
-    """Whether the first edit says all that the second one does: the same value, or a removal it is part of."""
+    """Whether the first edit says all that the second one does.
+
+    It brings the same value, or a removal that the other is part of, or something into a container that the other
+    only makes.
+    """
     if not one.new_present and not other.new_present:
         return len(one.path) <= len(other.path)
+    if one.new_present and other.new_present and len(one.path) > len(other.path):
+        inside = one.path[len(other.path)]
+        return bool(other.new == ({} if isinstance(inside, str) else []))
     return one.path == other.path and one.new_present == other.new_present and is_same(one.new, other.new)
 
 
 def _clash(ours: FieldEdit, theirs: FieldEdit) -> bool:
     """Whether two edits that meet cannot both stand."""
-    if _says_all(ours, theirs) or _says_all(theirs, ours):
-        return False
-    upper, lower = sorted((ours, theirs), key=lambda edit: len(edit.path))
-    makes_room = upper.new_present and upper.new in ({}, []) and lower.new_present
-    return not (makes_room and upper.path != lower.path)  # one adds an empty container, the other something into it
+    return not (_says_all(ours, theirs) or _says_all(theirs, ours))
 
 
 def _grouped(clashing: Sequence[tuple[FieldEdit, FieldEdit]]) -> tuple[Clash, ...]:

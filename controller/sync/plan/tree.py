@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from controller.objects import Json, canonical, decoded
 from controller.sync.plan.fieldpath import Item, Keys, Path, Segment
-from controller.sync.plan.schema import Schema, Shape, indexed
+from controller.sync.plan.schema import Schema, Shape, element_keys, indexed
 
 
 class _Absent(Enum):
@@ -77,6 +77,11 @@ def _part(tree: Json, segment: Segment, schema: Schema) -> Json | Absent:
     return ABSENT
 
 
+def is_key(path: Path, schema: Schema) -> bool:
+    """Whether an element of a keyed list is known by what stands at the path."""
+    return len(path) > 1 and isinstance(path[-2], Keys) and path[-1] in schema.at(path[:-2]).keys
+
+
 def assign(tree: Json, path: Path, value: Json, schema: Schema, like: Json = ABSENT) -> Json:
     """The tree with the value at the path, changed in place where it can be; what is missing above it is made.
 
@@ -104,7 +109,8 @@ def assign(tree: Json, path: Path, value: Json, schema: Schema, like: Json = ABS
 def discard(tree: Json, path: Path, schema: Schema, like: Json = ABSENT) -> None:
     """Take what stands at the path out of the tree, in place.
 
-    A map or list that this leaves empty goes too, unless it stands in `like` as an empty one, or is required.
+    A map or list that this leaves empty goes too, unless it stands in `like` as an empty one, or is required; so does
+    an element of a keyed list that loses the key it is known by.
     """
     if not path:
         return
@@ -112,15 +118,20 @@ def discard(tree: Json, path: Path, schema: Schema, like: Json = ABSENT) -> None
     part = _part(tree, segment, schema)
     if part is ABSENT:
         return
+    place = segment if isinstance(segment, str) else _position(tree, segment, schema)
     if rest:
         like_part = ABSENT if like is ABSENT else _part(like, segment, schema)
         discard(part, rest, schema.child(segment), like_part)
-        if part not in ({}, []) or is_same(part, like_part) or segment in schema.required:
+        if _stays(part, segment, schema, like_part):
             return
-    if isinstance(segment, str):
-        del tree[segment]
-    else:
-        del tree[_position(tree, segment, schema)]
+    del tree[place]
+
+
+def _stays(part: Json, segment: Segment, schema: Schema, like_part: Json) -> bool:
+    """Whether what is left of a part still is one."""
+    if isinstance(segment, Keys) and element_keys(part, schema) != segment:
+        return False
+    return part not in ({}, []) or is_same(part, like_part) or segment in schema.required
 
 
 def _position(elements: list[Json], segment: Segment, schema: Schema) -> int | None:

@@ -177,6 +177,13 @@ def test_of_a_map_only_the_declared_keys_are_removed() -> None:
     assert change.removals == (("spec", "tags", "a"),)
 
 
+def test_of_an_element_that_an_excluded_manager_has_a_part_in_the_keys_are_not_removed() -> None:
+    base = fabric(vlan=1, ports=[{"port": 1, "protocol": "UDP", "mtu": 9}])
+    by = {"some-controller": ["/spec/ports/{port=1,protocol=UDP}/mtu"]}
+    change = planned(situation(base, fabric(vlan=1), base, by))
+    assert (change.action, change.removals) == (Action.CONFIGURE, ())
+
+
 def test_an_ignored_path_is_not_removed() -> None:
     rules = replace(RULES, ignore=(IgnoreRule(paths=("/spec/enabled",)),))
     base = fabric(vlan=1, enabled=True)

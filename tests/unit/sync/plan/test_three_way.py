@@ -50,8 +50,10 @@ CASES: list[tuple[str, Json, Json, Names]] = [
     ("both removed the same", {"probe": None}, {"probe": None}, {"same": ["/spec/probe"]}),
     ("an element that Git removed and the cluster changed", {"ports": []}, {"ports": [{"port": 1, "mtu": 2}]}, {"clashes": [PORT]}),
     ("an element changed apart", {"ports": [{"port": 1, "mtu": 2}]}, {"ports": [{"port": 1, "mtu": 1}, {"port": 2}]}, {"git": [f"{PORT}/mtu"], "cluster": ["/spec/ports/{port=2,protocol=TCP}/port"]}),
-    ("an empty map and something in it", {"pinned": {}, "extra": {}}, {"extra": {"a": 1}}, {"git": ["/spec/pinned", "/spec/extra"], "cluster": ["/spec/extra/a"]}),
-    ("something in an empty map", {"extra": {"a": 1}}, {"extra": {}}, {"git": ["/spec/extra/a"], "cluster": ["/spec/extra"]}),
+    ("an empty map and something in it", {"pinned": {}, "extra": {}}, {"extra": {"a": 1}}, {"git": ["/spec/pinned"], "cluster": ["/spec/extra/a"]}),
+    ("something in an empty map", {"extra": {"a": 1}}, {"extra": {}}, {"git": ["/spec/extra/a"], "same": ["/spec/extra"]}),
+    ("a new list and an element of it", {"zones": []}, {"zones": ["a"]}, {"cluster": ["/spec/zones/{=a}"]}),
+    ("an empty list and something in a map", {"extra": []}, {"extra": {"a": 1}}, {"clashes": ["/spec/extra"]}),
     ("a value and something below it", {"extra": {"a": 1}}, {"extra": {"a": {"b": 1}}}, {"clashes": ["/spec/extra/a"]}),
     ("unkeyed lists", {"subnets": ["a"]}, {"subnets": ["b"]}, {"clashes": ["/spec/subnets"]}),
 ]  # fmt: skip

@@ -105,6 +105,8 @@ def test_a_new_element_goes_to_the_end_where_the_other_side_has_no_list() -> Non
         ("/spec/zones/{=x}", {"zones": ["y"]}),
         ("/spec/ports/{port=3,protocol=TCP}", {"ports": [{"port": 1, "mtu": 5}]}),
         ("/spec/ports/{port=1,protocol=TCP}/mtu", {"ports": [{"port": 1}, {"port": 3}]}),
+        ("/spec/ports/{port=3,protocol=TCP}/port", {"ports": [{"port": 1, "mtu": 5}]}),
+        ("/spec/ports/{port=1,protocol=TCP}/protocol", {}),
         ("/spec/nothing/below", {}),
         ("", {}),
     ],
