@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from controller.dev.build import ensure_programs
 from controller.dev.controlplane import ControlPlane, Options, User
@@ -18,6 +19,12 @@ from tests.support.faults import FaultProxy
 from tests.support.kubectl import Kubectl
 
 CRDS = Path(__file__).parents[1] / "crds"
+
+# The suite tries the same examples every time, however slow the machine; `--hypothesis-profile search` looks for others.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=20_000, deadline=None)
+settings.load_profile("suite")
+
 USERS = (User("tandem"), User("alice", ("developers",)), User("bob", ("developers",)))  # without any rights at first
 
 
