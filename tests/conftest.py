@@ -20,7 +20,7 @@ from tests.support.kubectl import Kubectl
 
 CRDS = Path(__file__).parents[1] / "crds"
 
-# The suite tries the same examples every time, however slow the machine; `--hypothesis-profile search` looks for others.
+# The suite tries the same examples every time, however slow the machine; `--hypothesis-profile search` seeks others.
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("search", max_examples=20_000, deadline=None)
 settings.load_profile("suite")
