@@ -32,6 +32,11 @@ def _path_problems(spec: FabricSpec) -> Iterator[str]:
                 f"spec.{field}: {path!r} leads outside its root or into Git's own files; give a relative path without "
                 "'..', backslashes and components that start with .git"
             )
+        elif field != "repository.directory" and any(part.startswith(".") and part != "." for part in parts):
+            yield (
+                f"spec.{field}: {path!r} is hidden, and hidden files never count: what is imported there would be "
+                "overlooked; give a path whose components do not start with a dot"
+            )
 
 
 def _directory_problems(spec: FabricSpec, plurals: Mapping[Kind, str]) -> Iterator[str]:

@@ -53,6 +53,10 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"resources": [DEPLOYMENT, {"kind": "Service", "directory": "../x"}]},
         ("spec.resources[1].directory", "'../x'"),
     ),
+    "a kind's directory is hidden": (
+        {"resources": [{"kind": "Service", "directory": "a/.services"}]},
+        ("spec.resources[0].directory", "'a/.services'", "hidden"),
+    ),
     "two kinds with one plural": (
         {"resources": [INGRESS, OTHER_INGRESS]},
         ("spec.resources[1].directory", "Ingress.extensions.example.com", "spec.resources[0]", "another one"),
