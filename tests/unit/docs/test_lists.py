@@ -1,0 +1,55 @@
+"""Lists in the documentation that the code has as well: rows of the decision table, actions, defaults, rights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from controller.cli.permissions import needed_rights
+from controller.sync.plan.editors import DEFAULT_EDITORS
+from controller.sync.plan.model import Action
+from controller.sync.plan.rows import Row
+
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs"
+
+
+def test_every_row_of_the_decision_table_is_explained() -> None:
+    text = (DOCS / "sync.md").read_text().replace("\\|", "|")
+    assert [row for row in Row if f"| `{row}` |" not in text] == []
+
+
+def test_every_action_is_in_the_glossary() -> None:
+    text = (DOCS / "glossary.md").read_text()
+    (line,) = (line for line in text.splitlines() if line.startswith("| **action** |"))
+    listed = line.removesuffix(" |").partition(": ")[2].split(", ")
+    assert sorted(listed) == sorted(action.value for action in Action)
+
+
+def test_every_default_editor_is_named() -> None:
+    text = (DOCS / "sync.md").read_text()
+    assert [glob for glob in DEFAULT_EDITORS if f"`{glob}`" not in text] == []
+
+
+def test_the_glossary_is_in_order() -> None:
+    lines = (DOCS / "glossary.md").read_text().splitlines()
+    words = [line.split("**")[1].removeprefix("the ") for line in lines if line.startswith("| **")]
+    assert words == sorted(words)
+
+
+def test_the_manifest_grants_what_the_doctor_asks_for() -> None:
+    """But for making the controller's namespace, which the manifest does, and for Secrets, bound by namespace."""
+    granted = set()
+    for document in yaml.safe_load_all((ROOT / "manifests" / "rbac.yaml").read_text()):
+        if document["metadata"]["name"] in {"tandem-controller", "tandem-install"} and "rules" in document:
+            namespace = document["metadata"].get("namespace", "")
+            for rule in document["rules"]:
+                (group,) = rule["apiGroups"]
+                granted |= {(verb, group, what, namespace) for verb in rule["verbs"] for what in rule["resources"]}
+    wanted = {
+        (right.verb, right.group, "/".join(filter(None, (right.resource, right.subresource))), right.namespace)
+        for right in needed_rights("tandem-system")
+    }
+    assert wanted - granted == {("create", "", "namespaces", ""), ("get", "", "secrets", "")}
+    assert granted - wanted == set()
