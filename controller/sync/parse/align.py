@@ -35,24 +35,38 @@ def same(one: Json, other: Json) -> bool:
 
 def aligned(old: list[Json], new: list[Json]) -> list[tuple[int, int]]:
     """Pairs of positions, rising on both sides: an old item and what it became. Unpaired ones went, or came."""
-    keyed = _identities(old, new)
-    tokens = keyed or ([canonical(item) for item in old], [canonical(item) for item in new])
+    fields = _identity(old, new)
+    one, other = ([_token(item, fields) for item in side] for side in (old, new))
     pairs: list[tuple[int, int]] = []
-    matcher = SequenceMatcher(None, *tokens, autojunk=False)
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
     for operation, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        # What stands at the place of something that has no name is taken for its new value.
-        if operation == "equal" or (operation == "replace" and not keyed):
-            pairs += zip(range(old_start, old_end), range(new_start, new_end), strict=False)
+        facing = zip(range(old_start, old_end), range(new_start, new_end), strict=False)
+        if operation == "equal":
+            pairs += facing
+        elif operation == "replace":
+            # What stands at the place of something is taken for its new value, unless it is plainly something else.
+            pairs += [pair for pair in facing if not fields or _is_renamed(old[pair[0]], new[pair[1]], fields)]
     return pairs
 
 
-def _identities(old: list[Json], new: list[Json]) -> tuple[list[bytes], list[bytes]] | None:
+def _identity(old: list[Json], new: list[Json]) -> tuple[str, ...]:
+    """The fields by which the items are told apart, none where they have no such fields."""
     if not all(isinstance(item, dict) for item in [*old, *new]):
-        return None
+        return ()
     for fields in _IDENTITIES:
         if not all(fields[0] in item for item in [*old, *new]):
             continue
-        tokens = [[canonical([item.get(field) for field in fields]) for item in side] for side in (old, new)]
+        tokens = [[_token(item, fields) for item in side] for side in (old, new)]
         if all(len(set(side)) == len(side) for side in tokens):
-            return tokens[0], tokens[1]
-    return None
+            return fields
+    return ()
+
+
+def _token(item: Json, fields: tuple[str, ...]) -> bytes:
+    return canonical([item.get(field) for field in fields] if fields else item)
+
+
+def _is_renamed(old: dict[str, Json], new: dict[str, Json], identity: tuple[str, ...]) -> bool:
+    """Whether at least half of what does not identify an item is as it was."""
+    rest = (old.keys() | new.keys()) - set(identity)
+    return 2 * sum(key in old and key in new and same(old[key], new[key]) for key in rest) >= len(rest)

@@ -13,12 +13,13 @@ from controller.errors import Reason, RejectedError
 from controller.objects import decoded
 from controller.settings import Bounds
 from controller.sync.parse.content import declared_content
+from controller.sync.parse.conventions import style_of
 from controller.sync.parse.cuts import spliced
 from controller.sync.parse.documents import DocRef, implied_by_list, is_json, is_list, read_file
 from controller.sync.parse.loader import UnreadableError, load_json
 from controller.sync.parse.render import AwkwardError, Renderer, Style
 from controller.sync.parse.restore import restored
-from controller.sync.parse.splice import Splicer, style_of
+from controller.sync.parse.splice import Splicer
 from controller.sync.parse.stream import FileText, documents_of, holds_content, remains_of, with_documents
 from controller.sync.parse.tree import json_tree, json_unit, yaml_tree
 

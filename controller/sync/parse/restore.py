@@ -15,9 +15,10 @@ from controller.sync.parse.content import SERVER_SET, declared_value, is_secret,
 
 def restored(raw: dict[str, Json], content: dict[str, Json], implied: dict[str, Json]) -> dict[str, Json]:
     """What the document `raw` has to say so that its content is read as `content`."""
-    target = _with_string_data(raw, content) if is_secret({**implied, **raw}) else content
-    with_nulls = _with_nulls(raw, _read(raw, implied), target)
-    target = {**with_nulls, "metadata": {**target["metadata"], **_server_set(raw)}}
+    whole = {**implied, **raw}
+    target = _with_string_data(raw, content) if is_secret(whole) else content
+    target = _with_nulls(whole, _read(whole), target)
+    target["metadata"] = {**target["metadata"], **_server_set(raw)}
     if "status" in raw:
         target["status"] = raw["status"]
     return {key: value for key, value in target.items() if key in raw or key not in implied or value != implied[key]}
@@ -27,9 +28,8 @@ def _server_set(raw: dict[str, Json]) -> dict[str, Json]:
     return {key: value for key, value in raw["metadata"].items() if key in SERVER_SET}
 
 
-def _read(raw: dict[str, Json], implied: dict[str, Json]) -> Json:
+def _read(whole: dict[str, Json]) -> Json:
     """The document as its content, but with `stringData` where it is."""
-    whole = {**implied, **raw}
     if not is_secret(whole):
         return without_nulls(declared_value(whole))
     texts = {field: _filled(whole[field]) for field in ("data", "stringData") if isinstance(whole.get(field), dict)}
@@ -57,7 +57,7 @@ def _with_string_data(raw: dict[str, Json], content: dict[str, Json]) -> dict[st
         elif key in (content.get("data") or {}):
             data[key] = content["data"][key]
     target = {key: value for key, value in content.items() if key != "data"}
-    if data or raw.get("data") is not None:
+    if data or raw.get("data") is not None or ("data" in content and not string_data):
         target["data"] = data
     if string_data:
         target["stringData"] = string_data

@@ -11,15 +11,15 @@ What cannot be said in place (`AwkwardError`) is said by writing the value aroun
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from controller.objects import Json
 from controller.sync.parse.align import aligned, same
+from controller.sync.parse.conventions import usual_key_quote, usual_quote
 from controller.sync.parse.cuts import Extent, Splice, add_lines, cut_flow, cut_lines, flow_separator
-from controller.sync.parse.render import AwkwardError, Renderer, Style, is_plain, json_text, literal_block, ordered
+from controller.sync.parse.render import AwkwardError, Renderer, Style, json_text, literal_block, ordered
 from controller.sync.parse.tree import Entry, Span, column, line_end, line_start, merged_value
 
 _BLOCK_HEADER = re.compile(r"[|>](?P<marks>[0-9+-]*)(?P<rest>.*)")
@@ -174,14 +174,14 @@ class Splicer:
             if span.flow:
                 self._add_flow_item(span, extents, gone, after, target[new])
             else:
-                quote = self._usual_quote(item.value for item in span.items)
+                quote = usual_quote(item.value for item in span.items)
                 lines = self._render.list_lines([target[new]], column(self._text, extents[0].start), quote)
                 end = None if after is None else extents[after].end
                 self.splices.append(add_lines(self._text, end, extents[0].start, lines))
 
     def _add_entries(self, span: Span, new: dict[str, Json], gone: list[int]) -> None:
-        key_quote = self._usual_key_quote(span)
-        quote = self._usual_quote(entry.value for entry in span.entries)
+        key_quote = usual_key_quote(span, self._text)
+        quote = usual_quote(entry.value for entry in span.entries)
         if not span.flow:
             lines = self._render.map_lines(new, column(self._text, span.entries[0].start), quote, key_quote)
             self.seal(span)
@@ -223,7 +223,7 @@ class Splicer:
             line = self._text[line_start(self._text, start) : start]
             return Place(flow=True, indent=None if line.strip() else line)
         values = (entry.value for entry in parent.entries) if parent.entries else (item.value for item in parent.items)
-        quote = self._usual_quote(values)
+        quote = usual_quote(values)
         return Place(after, column(self._text, start), dash=parent.kind == "list", quote=quote)
 
     def _rewrite(self, span: Span, target: Json, place: Place) -> None:
@@ -290,25 +290,19 @@ class Splicer:
         last = span
         while last.entries or last.items:
             last = last.entries[-1].value if last.entries else last.items[-1].value
+        if any(splice.start <= last.body < splice.end for splice in self.splices):
+            return  # it is no longer there, or written anew
         match = _BLOCK_HEADER.match(self._text, last.body) if last.end == len(self._text) else None
         if match and last.style in ("|", ">") and "-" not in match["marks"]:
-            marks = match["marks"].replace("+", "") + "-"
-            self.splices.append(Splice(match.start("marks"), match.end("marks"), marks))
+            seal = Splice(*match.span("marks"), match["marks"].replace("+", "") + "-")
+            if seal not in self.splices:
+                self.splices.append(seal)
 
     def _flow_text(self, value: Json, separator: str) -> str:
         if not self._json:
             return self._render.flow(value)
         _, newline, indent = separator.partition("\n")
         return json_text(value, indent, self._unit if newline else "")
-
-    def _usual_quote(self, spans: Iterable[Span]) -> str:
-        """The quotes that strings have here although they need none."""
-        styles = Counter(span.style for span in spans if isinstance(span.value, str) and is_plain(span.value))
-        return styles.most_common(1)[0][0] if styles and styles.keys() <= {"", "'", '"'} else ""
-
-    def _usual_key_quote(self, span: Span) -> str:
-        quotes = {self._text[entry.start] for entry in span.entries}
-        return quotes.pop() if quotes <= {'"'} or quotes <= {"'"} else ""
 
 
 def _insertions(became: dict[int, int], count: int) -> Iterator[tuple[int | None, int]]:
@@ -320,35 +314,3 @@ def _insertions(became: dict[int, int], count: int) -> Iterator[tuple[int | None
             after = old_ones[new]
         else:
             yield after, new
-
-
-def style_of(root: Span, text: str) -> Style:
-    """How a document is mostly written."""
-    steps: Counter[int] = Counter()
-    offsets: Counter[int] = Counter()
-    quotes: Counter[str] = Counter()
-    _survey(root, text, steps, offsets, quotes)
-    default = Style()
-    return Style(
-        step=_usual(steps, default.step),
-        list_offset=_usual(offsets, default.list_offset),
-        quote=quotes.most_common(1)[0][0] if quotes else default.quote,
-    )
-
-
-def _usual(found: Counter[int], default: int) -> int:
-    return found.most_common(1)[0][0] if found else default
-
-
-def _survey(span: Span, text: str, steps: Counter[int], offsets: Counter[int], quotes: Counter[str]) -> None:
-    if span.style in ("'", '"'):
-        quotes[span.style] += 1
-    for item in span.items:
-        _survey(item.value, text, steps, offsets, quotes)
-    for entry in span.entries:
-        value = entry.value
-        _survey(value, text, steps, offsets, quotes)
-        if span.flow or value.flow or not (value.entries or value.items):
-            continue
-        inner = value.entries[0].start if value.entries else value.items[0].dash
-        (steps if value.entries else offsets)[column(text, inner) - column(text, entry.start)] += 1

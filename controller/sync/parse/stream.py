@@ -6,37 +6,57 @@ Editing knows neither byte order marks nor Windows line ends: they are taken off
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from operator import add
 from typing import Self
 
 from controller.sync.parse.scan import BOM
 from controller.sync.parse.tree import line_end, line_start, yaml_tree
 
+_LINE_END = re.compile(r"\r?\n")
 _MARKER = re.compile(r"^---(?=[ \t\n]|\Z)", re.MULTILINE)
 _CONTENT = re.compile(r"^[ \t]*[^ \t\n#%]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """The text of a file with `\\n` as its line ends, and how its bytes differ from it."""
+    """The text of a file with `\n` as its line ends, and how its bytes differ from it.
+
+    `end` is how most lines end; `ends` is how each of them does, only in a file that mixes them.
+    """
 
     text: str
     bom: bool
-    crlf: bool
+    end: str
+    ends: tuple[str, ...]
 
     @classmethod
     def of(cls, data: bytes) -> Self:
-        """The text of a file's bytes. Mixed line ends are part of the text."""
+        """The text of a file's bytes."""
         text = data.removeprefix(BOM).decode()
-        pairs = text.count("\r\n")
-        crlf = pairs > 0 and pairs == text.count("\n") == text.count("\r")
-        return cls(text.replace("\r\n", "\n") if crlf else text, data.startswith(BOM), crlf)
+        ends = _LINE_END.findall(text)
+        usual = Counter(ends).most_common(2)
+        end = usual[0][0] if usual else "\n"
+        return cls(text.replace("\r\n", "\n"), data.startswith(BOM), end, tuple(ends) if len(usual) > 1 else ())
 
     def encoded(self, text: str) -> bytes:
         """The bytes of another text in the same file."""
         if not text.strip():
             return b""
-        return (BOM if self.bom else b"") + (text.replace("\n", "\r\n") if self.crlf else text).encode()
+        text = self._with_own_ends(text) if self.ends else text.replace("\n", self.end)
+        return (BOM if self.bom else b"") + text.encode()
+
+    def _with_own_ends(self, text: str) -> str:
+        old, new = self.text.split("\n"), text.split("\n")
+        ends = [self.end] * len(new)
+        for _, old_start, old_end, new_start, new_end in SequenceMatcher(None, old, new).get_opcodes():
+            # A line that changed keeps its end as well.
+            for line, end in zip(range(new_start, new_end), self.ends[old_start:old_end], strict=False):
+                ends[line] = end
+        ends[-1] = ""
+        return "".join(map(add, new, ends))
 
 
 def documents_of(text: str) -> list[str]:

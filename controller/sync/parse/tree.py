@@ -97,8 +97,7 @@ def line_start(text: str, position: int) -> int:
 def line_end(text: str, position: int) -> int:
     """Where the line of a position ends, its line break excluded."""
     end = text.find("\n", position)
-    end = len(text) if end < 0 else end
-    return end - 1 if end > 0 and text[end - 1] == "\r" else end
+    return len(text) if end < 0 else end
 
 
 def column(text: str, position: int) -> int:
