@@ -54,6 +54,7 @@ installation = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
     Column("database_id", String(36), nullable=False),
     Column("install_id", String(36)),
+    Column("salt", LargeBinary, nullable=False),
 )
 
 fabrics = Table(

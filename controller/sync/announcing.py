@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from controller.api.conditions import Finding
-from controller.errors import Reason
+from controller.errors import Reason, TandemError
 from controller.kube.resources import Resource
 from controller.objects import Json
 from controller.runtime.events import Announcer, Subject
 from controller.sync.plan.model import Action
+from controller.sync.report import errors_of, place_of, untold
 from controller.sync.service import Run
 from controller.sync.state import FabricState
 
@@ -30,11 +33,22 @@ def announce_run(
     if forgotten:
         message = f"{forgotten} objects are no longer kept in step; nothing was deleted"
         announcer.announce(subject, "Forgotten", message, topic=run.id)
-    for problem in state.declared.problems()[:MOST_OBJECTS]:
-        where = f"{problem.path}:{problem.line}"
-        announcer.announce(subject, problem.reason.value, f"{where}: {problem.message}", topic=where, warning=True)
-    for key in sorted(state.exceptions)[:MOST_OBJECTS]:
-        found = state.exceptions[key]
-        place = f"{found.path}: " if found.path else ""
-        message = f"{key}: {place}{found.message}"
-        announcer.announce(subject, found.reason.value, message, topic=str(key), warning=True)
+    faults = dict(_faults(state))
+    for topic, (reason, message) in faults.items():
+        announcer.announce(subject, reason, message, topic=topic, warning=True)
+    for topic in state.told - faults.keys():  # mended: if it breaks again in the same way, that is news
+        announcer.settle(subject.uid, topic)
+    state.told = set(faults)
+
+
+def announce_stall(announcer: Announcer, resource: Resource, body: Json, error: TandemError) -> None:
+    """Say why a Fabric cannot run at all."""
+    announcer.announce(Subject.of(resource, body), error.reason.value, error.message, topic="ready", warning=True)
+
+
+def _faults(state: FabricState) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Topic → (reason, message) of everything that is wrong with single files and objects."""
+    for error in errors_of(state)[:MOST_OBJECTS]:
+        yield f"{error.file}:{error.line}:{error.object}", (error.reason, f"{place_of(error)}{error.message}")
+    for key, found in sorted(untold(state).items())[:MOST_OBJECTS]:
+        yield str(key), (found.reason.value, f"{key}: {found.message}")

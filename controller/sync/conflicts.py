@@ -28,6 +28,8 @@ from controller.sync.profile import Profile
 SYNC_CONFLICTS = Resource(GROUP, VERSION, "SyncConflict", api.SyncConflict.plural, namespaced=True)
 MANAGER = "tandem"  # who writes our own kinds; never a fabric's manager
 
+_TELLING = frozenset({Reason.OWNED_BY_OTHER, Reason.TOO_MANY_COMMITS})  # else it is open because both sides changed
+
 log = structlog.get_logger(__name__)
 
 
@@ -107,7 +109,7 @@ class ConflictDesk:
         if shown is not None:  # it was settled, and now there is another one: the old one makes room
             await self._remove(change.key, shown)
         self._shown[change.key] = await self._create(change, conflict)
-        await self._write_status(change.key, conflict, api.ConflictState.OPEN, _open_finding(conflict))
+        await self._write_status(change.key, conflict, api.ConflictState.OPEN, _open_finding(change, conflict))
         return True
 
     async def settle(self, key: ObjectKey, state: api.ConflictState, message: str) -> bool:
@@ -160,7 +162,7 @@ class ConflictDesk:
         del spec["fabricRef"], spec["object"]
         await self._patch(shown, {"spec": spec | {"resolution": None}})
         shown.token, shown.state = conflict.token, api.ConflictState.OPEN
-        await self._write_status(change.key, conflict, api.ConflictState.OPEN, _open_finding(conflict))
+        await self._write_status(change.key, conflict, api.ConflictState.OPEN, _open_finding(change, conflict))
 
     async def _remove(self, key: ObjectKey, shown: Shown) -> None:
         self._shown.pop(key, None)
@@ -252,6 +254,7 @@ def _fields(fields: Iterable[ConflictField]) -> Iterable[api.FieldConflict]:
         yield api.FieldConflict(path=render_path(field.path), editor=field.editor or None, **values)
 
 
-def _open_finding(conflict: Conflict) -> Finding:
+def _open_finding(change: Change, conflict: Conflict) -> Finding:
+    reason = change.reason if change.reason in _TELLING else Reason.CONFLICTS_OPEN
     message = conflict.message or f"{len(conflict.fields)} fields differ; set spec.resolution to decide"
-    return Finding(Reason.CONFLICTS_OPEN, message)
+    return Finding(reason, message)

@@ -254,7 +254,7 @@ def _unserved_problem(path: str, document: ParsedDocument) -> Problem:
     )
     name = f"{document.kind}/{document.namespace}/{document.name}" if document.namespace else None
     return Problem(
-        path, document.line, Reason.KIND_UNKNOWN, message, "apiVersion", name or f"{document.kind}/{document.name}"
+        path, document.line, Reason.KIND_UNKNOWN, message, "/apiVersion", name or f"{document.kind}/{document.name}"
     )
 
 

@@ -20,11 +20,13 @@ from controller.kube.errors import ChangedMeanwhileError, NotFoundError
 from controller.kube.resources import Resource
 from controller.kube.watch import Change as LiveChange
 from controller.objects import Json, Kind, ObjectKey
+from controller.runtime.agenda import backoff
 from controller.runtime.configs import ConfigCache
 from controller.runtime.logging import bind_run
 from controller.runtime.queue import WorkQueue
 from controller.store.history import RunRow
-from controller.sync.announcing import announce_run
+from controller.sync.admission import admitted_profile
+from controller.sync.announcing import announce_run, announce_stall
 from controller.sync.conflicts import MANAGER
 from controller.sync.jobs import Jobs
 from controller.sync.ledger import Ledger
@@ -54,6 +56,8 @@ class Entry:
     generation: int
     next_poll: float = 0.0
     handled_request: str = ""
+    tries: int = 0  # of the objects that are to be tried again
+    retry_at: float = 0.0
 
 
 class Fabrics:
@@ -84,6 +88,7 @@ class Fabrics:
         body = self._cache.get(key)
         if body is None:
             self._give_up(key)
+            await self.jobs.hold(key, "there is no Fabric of this name in this namespace; make it, or delete the job")
             return
         try:
             fabric = Fabric.from_object(body)
@@ -91,10 +96,10 @@ class Fabrics:
                 await self._remove(key, fabric)
                 return
             if fabric.spec.suspend:
-                await self.jobs.refuse_suspended(key)
+                await self.jobs.hold(key, "the Fabric is suspended; kubectl tandem resume lets it run again")
                 return
             await self._ensure_finalizer(key, fabric)
-            profile = profile_of(fabric, self._tools.installation)
+            profile = await admitted_profile(self._tools, fabric)
         except (NotFoundError, ChangedMeanwhileError):
             self._queue.retry(key)
             return
@@ -114,8 +119,9 @@ class Fabrics:
         if requested and profile.requested_at != entry.handled_request:
             entry.handled_request = profile.requested_at
             service.state.fights.reset()
-        if self._queue.failures(key):
-            service.state.dirty |= service.state.retry
+            service.state.dirty.update(service.state.exceptions)
+            entry.tries, entry.retry_at = 0, now
+        self._take_up(entry, now)
         run = new_run(self._tools.wall(), None if job is None else job.request(profile))
         with bind_run(fabric=profile.fabric, run=run.id, revision=service.state.seen_commit):
             if job is not None:
@@ -128,21 +134,43 @@ class Fabrics:
             entry.next_poll = self._clock() + profile.interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
         self._come_back(key, entry, run)
 
+    def _take_up(self, entry: Entry, now: float) -> None:
+        """What was put off, and may be tried again by now."""
+        service = entry.service
+        service.state.dirty |= service.state.fights.ended(self._tools.wall())
+        if entry.retry_at > now or not service.state.retry:
+            return
+        service.state.dirty |= service.state.retry
+        if service.state.unpushed:  # the branch may have moved since, and the credentials may be others
+            service.look_again()
+
     def _come_back(self, key: ObjectKey, entry: Entry, run: Run) -> None:
         service, now = entry.service, self._clock()
         cap = max(service.state.profile.interval, SHORTEST_CAP)
         stalled = isinstance(run.problem, StalledError)
         if run.problem is not None and not stalled:
             self._queue.retry(key, cap=cap)
-        elif service.state.retry or run.results.unseen:
+        elif run.results.unseen:
             self._queue.retry(key, cap=cap, hold=False)
         elif service.state.dirty and not run.guarded and run.problem is None:
             self._queue.add(key)
+        self._put_off(key, entry, cap)
         self._queue.add_after(key, max(0.0, entry.next_poll - now))
         if (end := service.state.fights.next_end(self._tools.wall())) is not None:
             self._queue.add_after(key, end)
         if self.jobs.has_waiting(key):
             self._queue.add(key)
+
+    def _put_off(self, key: ObjectKey, entry: Entry, cap: float) -> None:
+        """Single objects are tried again at a back-off of their own, however often the others make the fabric run."""
+        now = self._clock()
+        if not entry.service.state.retry:
+            entry.tries = 0
+            return
+        if entry.retry_at <= now:
+            entry.tries += 1
+            entry.retry_at = now + backoff(entry.tries, cap)
+        self._queue.add_after(key, entry.retry_at - now)
 
     # --- life and death --------------------------------------------------------------------------------------------
 
@@ -177,15 +205,22 @@ class Fabrics:
 
     def _give_up(self, key: ObjectKey) -> None:
         """The Fabric is gone: its watches end. What it had recorded went with its finalizer."""
-        entry = self._entries.pop(key, None)
         self._queue.forget(key)
-        if entry is not None:
-            uid = entry.service.state.profile.uid
-            entry.service.state.view.close()
+        uid = self._close(key)
+        if uid:
+            self._tools.source.release(uid)
             self._tools.announcer.forget(uid)
             self._tools.statuses.forget(key)
             self._tools.metrics.conflicts_open(uid, 0)
-            self._tools.metrics.fabrics(len(self._entries))
+
+    def _close(self, key: ObjectKey) -> str:
+        """End the fabric's watches. Returns its uid, "" if it was not under care."""
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return ""
+        entry.service.state.view.close()
+        self._tools.metrics.fabrics(len(self._entries))
+        return entry.service.state.profile.uid
 
     async def _ensure_finalizer(self, key: ObjectKey, fabric: Fabric) -> None:
         """No deletion of a Fabric may pass unseen, so it carries our finalizer before anything is done for it."""
@@ -269,7 +304,10 @@ class Fabrics:
         status = stalled_status(body, error, self._tools.now())
         log.warning("the fabric cannot run", fabric=str(key), reason=error.reason.value, problem=error.message)
         if isinstance(error, StalledError):
+            self._close(key)
             await self._tools.statuses.write(FABRICS, body, status)
+            announce_stall(self._tools.announcer, FABRICS, body, error)
+            await self.jobs.hold(key, f"the Fabric cannot run: {error.message}")
         else:
             self._queue.retry(key)
 

@@ -8,7 +8,7 @@ seconds, given by the caller.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from controller.objects import ObjectKey
@@ -35,6 +35,7 @@ class FightLog:
     def __init__(self) -> None:
         self._paths: dict[ObjectKey, dict[str, _PathHistory]] = {}
         self._commits: dict[ObjectKey, deque[float]] = {}
+        self._floods: dict[ObjectKey, float] = {}  # object with no commits left → when it may have the next one
 
     def note_correction(self, key: ObjectKey, path: str, opponent: str, now: float) -> None:
         """The cluster's value at `path` was put back to Git's; `opponent` is who had changed it."""
@@ -55,11 +56,11 @@ class FightLog:
         if len(_recent(history.returns, now, WINDOW)) >= RETURNS:
             history.fighting = True
 
-    def note_disturbance(self, key: ObjectKey, path: str, now: float) -> None:
-        """The fought-over path changed again while it was left alone: the quiet time starts anew."""
-        history = self._paths.get(key, {}).get(path)
-        if history is not None:
-            history.quiet_since = now
+    def note_disturbance(self, key: ObjectKey, now: float) -> None:
+        """The object was looked at while it was left alone, so somebody changed it: the quiet time starts anew."""
+        for history in self._paths.get(key, {}).values():
+            if history.fighting:
+                history.quiet_since = now
 
     def note_commit(self, key: ObjectKey, now: float) -> None:
         """One commit held an edit of this object."""
@@ -80,13 +81,25 @@ class FightLog:
     def flooded(self, key: ObjectKey, limit: int, now: float) -> bool:
         """Whether the object had its commits of this hour; a limit of 0 is none."""
         commits = self._commits.get(key)
-        return bool(limit and commits and len(_recent(commits, now, HOUR)) >= limit)
+        if not limit or not commits or len(_recent(commits, now, HOUR)) < limit:
+            self._floods.pop(key, None)
+            return False
+        self._floods[key] = commits[len(commits) - limit] + HOUR
+        return True
+
+    def ended(self, now: float) -> set[ObjectKey]:
+        """Objects that were left alone for a fight or a flood and need not be any longer: to be planned again."""
+        return {key for key, end in self._ends() if end <= now}
 
     def next_end(self, now: float) -> float | None:
-        """Seconds until the first fight ends by quiet, None when nothing is fought over."""
-        histories = (history for paths in self._paths.values() for history in paths.values())
-        ends = [history.quiet_since + WINDOW - now for history in histories if history.fighting]
-        return max(0.0, min(ends)) if ends else None
+        """Seconds until the first fight or flood ends by quiet, None when there is none."""
+        end = min((end for _, end in self._ends()), default=None)
+        return None if end is None else max(0.0, end - now)
+
+    def _ends(self) -> Iterator[tuple[ObjectKey, float]]:
+        for key, paths in self._paths.items():
+            yield from ((key, history.quiet_since + WINDOW) for history in paths.values() if history.fighting)
+        yield from self._floods.items()
 
     def reset(self, keys: Iterable[ObjectKey] | None = None) -> None:
         """A person asked for a run: every path (of the keys) gets a new chance."""

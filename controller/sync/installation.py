@@ -6,6 +6,7 @@ or misses was necessarily meant by anybody.
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from contextlib import suppress
 
@@ -36,6 +37,7 @@ async def installation_of(settings: Settings, client: KubeClient, writer: Writer
         epoch=f"{cluster['metadata']['uid']}/{row.database_id}",
         controller_namespace=namespace,
         allowed_namespaces=settings.allow_namespaces,
+        salt=row.salt,
     )
 
 
@@ -49,6 +51,7 @@ async def known_installation(settings: Settings, client: KubeClient, store: Stor
         epoch=f"{cluster['metadata']['uid']}/{row.database_id if row else ''}",
         controller_namespace=settings.controller_namespace,
         allowed_namespaces=settings.allow_namespaces,
+        salt=row.salt if row else secrets.token_bytes(),
     )
 
 

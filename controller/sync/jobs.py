@@ -6,7 +6,7 @@ begun again; its run converges like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -23,7 +23,7 @@ from controller.objects import Json, ObjectKey
 from controller.runtime.queue import WorkQueue
 from controller.store.history import Archived
 from controller.sync.conflicts import MANAGER
-from controller.sync.plan.model import Action, Change, Direction, Resolution, Strategy
+from controller.sync.plan.model import Action, Change, Direction, Guard, Resolution, Strategy
 from controller.sync.planning import Request
 from controller.sync.profile import Profile
 from controller.sync.service import FabricService, Run
@@ -41,6 +41,7 @@ class Waiting:
     key: ObjectKey
     job: api.SyncJob
     cancelled: bool = False
+    told: str = ""  # what it waits for, as its status says
 
     @property
     def uid(self) -> str:
@@ -90,7 +91,6 @@ class Jobs:
         self._queue = queue
         self._waiting: dict[ObjectKey, dict[str, Waiting]] = {}
         self._ended: dict[str, tuple[ObjectKey, float]] = {}  # uid → (job, when its time is up)
-        self._running: dict[ObjectKey, Waiting] = {}
 
     async def load(self, namespace: str | None) -> None:
         """After a start: which jobs are over already. Call before `on_change` hears of the first."""
@@ -104,7 +104,9 @@ class Jobs:
         """A SyncJob appeared, was annotated, or went."""
         if change.new is None:
             for jobs in self._waiting.values():
-                jobs.pop(change.key.name, None)
+                gone = jobs.get(change.key.name)
+                if gone is not None and gone.key == change.key:
+                    del jobs[change.key.name]
             return
         body = change.new.body
         body["metadata"] |= {"uid": change.new.uid, "namespace": change.key.namespace}
@@ -116,7 +118,10 @@ class Jobs:
         if job.metadata.uid in self._ended:
             return
         fabric = _fabric_key(job)
-        known = self._waiting.setdefault(fabric, {}).setdefault(change.key.name, Waiting(change.key, job))
+        jobs = self._waiting.setdefault(fabric, {})
+        known = jobs.get(change.key.name)
+        if known is None or known.uid != job.metadata.uid:
+            known = jobs[change.key.name] = Waiting(change.key, job)
         known.cancelled = CANCEL in job.metadata.annotations
         self._queue.add(fabric)
 
@@ -129,12 +134,12 @@ class Jobs:
         waiting = self._waiting.get(fabric, {}).values()
         return next((job for job in waiting if job.uid not in self._ended), None)
 
-    async def refuse_suspended(self, fabric: ObjectKey) -> None:
-        """A suspended fabric runs nothing: its jobs wait, and say so."""
-        for waiting in self._waiting.get(fabric, {}).values():
-            if waiting.uid not in self._ended:
-                status = self._status(waiting, api.JobPhase.PENDING, "waits: the Fabric is suspended")
-                await self._write(waiting, status)
+    async def hold(self, fabric: ObjectKey, why: str) -> None:
+        """The fabric cannot run now: its jobs wait, and say for what."""
+        for waiting in list(self._waiting.get(fabric, {}).values()):
+            if waiting.uid not in self._ended and waiting.told != why:
+                waiting.told = why
+                await self._write(waiting, self._status(waiting, api.JobPhase.PENDING, f"waits: {why}"))
 
     async def begin(self, waiting: Waiting, run: Run, service: FabricService) -> None:
         """The job's run begins: its objects are planned again, its conflicts are decided."""
@@ -162,7 +167,7 @@ class Jobs:
         """The run ended: what came of it goes into the job's status and the archive."""
         is_wanted = run.request.wanted or (lambda _: True)
         changes = [change for key, change in run.changes.items() if is_wanted(key)]
-        phase, finding = _verdict(run)
+        phase, finding = _verdict(run, service.state.guards)
         now = self._tools.now()
         verdict = Verdict(findings=(finding,) if finding else (), healthy=f"{len(changes)} objects looked at")
         conditions = derived_conditions((), verdict, generation=waiting.job.metadata.generation or 1, now=now)
@@ -179,7 +184,9 @@ class Jobs:
             "conditions": [condition.to_json() for condition in conditions],
         }
         self._end(waiting.job, now.timestamp())
-        self._waiting.get(_fabric_key(waiting.job), {}).pop(waiting.key.name, None)
+        jobs = self._waiting.get(_fabric_key(waiting.job), {})
+        if jobs.get(waiting.key.name) is waiting:  # another of that name may have been made meanwhile
+            del jobs[waiting.key.name]
         await self._write(waiting, status)
         content = waiting.job.model_dump(mode="json", by_alias=True, exclude_none=True) | {"status": status}
         archived = Archived(waiting.uid, "SyncJob", waiting.key.name, now.timestamp(), content)
@@ -237,13 +244,14 @@ def _fabric_key(job: api.SyncJob) -> ObjectKey:
     return ObjectKey(GROUP, "Fabric", job.metadata.namespace, job.spec.fabric_ref.name)
 
 
-def _verdict(run: Run) -> tuple[api.JobPhase, Finding | None]:
+def _verdict(run: Run, guards: Sequence[Guard]) -> tuple[api.JobPhase, Finding | None]:
     if run.was_cancelled:
         return api.JobPhase.CANCELLED, Finding(Reason.PROGRESSING, "cancelled; what was done by then is kept")
     if run.problem is not None:
         return api.JobPhase.FAILED, Finding.of(run.problem)
     if run.guarded:
-        return api.JobPhase.FAILED, Finding(Reason.DELETION_GUARD, "a guard stopped the plan; see the Fabric's status")
+        stopped = "; ".join(guard.message for guard in guards)
+        return api.JobPhase.FAILED, Finding(guards[0].reason, f"{stopped}; confirm it, or put it right")
     if run.results.failed:
         key, found = min(run.results.failed.items())
         return api.JobPhase.PARTIALLY_COMPLETED, Finding(found.reason, f"{key}: {found.message}")

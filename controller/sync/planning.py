@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from controller.errors import Reason
 from controller.kube.errors import KubeError, UnreachableError
 from controller.kube.resources import CRDS, NAMESPACES
 from controller.objects import Kind, ObjectKey
@@ -52,6 +53,7 @@ BUILT_IN = frozenset(
     }
 )
 """Groups with a dot that the API server itself serves: their kinds cannot be deleted."""
+UNTIL_BACK = "nothing is inferred until its definition is back: apply it, or remove the documents"
 TANDEM_PREFIX = b'"tandem:'
 DRY_RUN_ANSWERS = 4096  # per fabric; an answer is a bool, its key 80 bytes
 
@@ -104,6 +106,8 @@ class Planner:
         declared = state.declared.declared(key, base)
         api_version = declared.api_version or (base.api_version if base else "")
         actual = state.view.actual(key, api_version)
+        if base is not None and actual.reason is Reason.KIND_UNKNOWN:
+            actual = replace(actual, reason=Reason.TARGET_GONE, message=f"{actual.message}; {UNTIL_BACK}")
         if not api_version:
             resource = state.view.resource(key, "")
             api_version = resource.api_version if resource else ""
@@ -168,6 +172,8 @@ class Planner:
         place = (question.key.namespace, question.key.group_kind)
         if place not in targets:
             targets[place] = await self._target(question.key)
+        if targets[place] is Target.GONE:  # it went with its target, and nobody meant it
+            self.state.vanished.pop(question.key, None)
         return replace(situation.facts, target=targets[place])
 
     async def _is_same(self, question: Question, situation: Situation) -> bool:

@@ -13,13 +13,13 @@ from controller.errors import Reason, RejectedError
 from controller.kube.errors import NotFoundError
 from controller.objects import ObjectKey
 from controller.store.fabrics import FabricRow
+from controller.sync.admission import admitted_profile
 from controller.sync.declared import Problem
 from controller.sync.fabrics import FABRICS
 from controller.sync.ledger import Ledger
 from controller.sync.plan.explain import Explanation, explain
 from controller.sync.plan.model import Change, Guard, Plan
 from controller.sync.planning import Request
-from controller.sync.profile import profile_of
 from controller.sync.rivalry import NO_RIVAL
 from controller.sync.service import FabricService, new_run
 from controller.sync.state import FabricState
@@ -53,7 +53,7 @@ async def preview(tools: Tools, namespace: str, name: str, why: tuple[str, str] 
         body = await tools.client.get(FABRICS, namespace, name)
     except NotFoundError:
         raise RejectedError(Reason.INVALID_SPEC, f"there is no Fabric {name} in namespace {namespace}") from None
-    profile = profile_of(Fabric.from_object(body), tools.installation)
+    profile = await admitted_profile(tools, Fabric.from_object(body))
     view = ClusterView(tools.discovery, tools.pool, profile.scope, lambda _: None, lambda _: None)
     try:
         state = FabricState(profile, view)

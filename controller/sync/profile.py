@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from controller.api.meta import CONFIRM, REQUESTED_AT, NameRef
 from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule
+from controller.api.v1alpha1.problems import fabric_problems
 from controller.errors import Reason, StalledError
 from controller.objects import Kind, ObjectKey
 from controller.sync.naming import field_manager
+from controller.sync.plan.fieldpath import parse_pattern
 from controller.sync.plan.model import (
     DeletionRules,
     Direction,
@@ -30,6 +33,7 @@ class Installation:
     epoch: str
     controller_namespace: str
     allowed_namespaces: tuple[str, ...] = ()
+    salt: bytes = field(default=b"", repr=False)  # keys the digests of what a conflict shows; a Secret's can be short
 
     def allows(self, namespace: str) -> bool:
         """Whether fabrics of other namespaces may reach into this one."""
@@ -91,9 +95,14 @@ class Profile:
         return self.rules.direction_of(kind) is not Direction.GIT_TO_CLUSTER
 
 
-def profile_of(fabric: Fabric, installation: Installation) -> Profile:
-    """The profile of a Fabric. Raises StalledError(InvalidSpec) for what only the installation can refuse."""
+def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind, str] | None = None) -> Profile:
+    """The profile of a Fabric. `plurals` are those of the served kinds, as far as they are known.
+
+    Raises StalledError(InvalidSpec) for what only the installation can refuse, and for what no schema can say.
+    """
     spec, metadata = fabric.spec, fabric.metadata
+    if problems := [*fabric_problems(spec, plurals), *_pattern_problems(spec)]:
+        raise StalledError(Reason.INVALID_SPEC, "; ".join(problems))
     namespace, name = metadata.namespace, metadata.name
     return Profile(
         namespace=namespace,
@@ -102,7 +111,7 @@ def profile_of(fabric: Fabric, installation: Installation) -> Profile:
         generation=metadata.generation,
         source=_source(spec),
         scope=_scope(spec, namespace, installation),
-        rules=_rules(spec, field_manager(installation.id, namespace, name), installation.epoch),
+        rules=_rules(spec, field_manager(installation.id, namespace, name), installation),
         interval=spec.sync.interval.seconds,
         batch_window=spec.sync.batch_window.seconds,
         max_commits_per_hour=spec.sync.max_commits_per_hour,
@@ -150,13 +159,23 @@ def _kind_scope(rule: ResourceRule) -> KindScope:
     return KindScope(directory=(rule.directory or "").strip("/"), direction=direction, imports=rule.import_)
 
 
-def _rules(spec: FabricSpec, manager: str, epoch: str) -> Rules:
+def _pattern_problems(spec: FabricSpec) -> Iterator[str]:
+    """Paths of ignore rules that cannot be read."""
+    for i, rule in enumerate(spec.ignore):
+        for j, path in enumerate(rule.paths):
+            try:
+                parse_pattern(path)
+            except ValueError as error:
+                yield f"spec.ignore[{i}].paths[{j}]: {error}"
+
+
+def _rules(spec: FabricSpec, manager: str, installation: Installation) -> Rules:
     directions = {
         Kind(rule.group, rule.kind): Direction(rule.direction.value) for rule in spec.resources if rule.direction
     }
     return Rules(
         manager=manager,
-        epoch=epoch,
+        epoch=installation.epoch,
         direction=Direction(spec.sync.direction.value),
         directions=directions,
         imports=frozenset(Kind(rule.group, rule.kind) for rule in spec.resources if rule.import_),
@@ -166,6 +185,7 @@ def _rules(spec: FabricSpec, manager: str, epoch: str) -> Rules:
         ignore=tuple(IgnoreRule(tuple(rule.kinds), tuple(rule.paths), tuple(rule.managers)) for rule in spec.ignore),
         deletion=_deletion(spec.deletion),
         max_edits=spec.sync.max_edits,
+        salt=installation.salt,
     )
 
 

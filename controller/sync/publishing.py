@@ -16,7 +16,7 @@ from controller.sync.execution import Executor, Results, touches_cluster
 from controller.sync.ledger import Ledger
 from controller.sync.plan.fieldpath import render_path
 from controller.sync.plan.model import Action, Change
-from controller.sync.state import FabricState
+from controller.sync.state import Exceptional, FabricState
 from controller.sync.tools import Tools
 from controller.sync.writeback import Draft
 
@@ -69,7 +69,7 @@ class Publisher:
         try:
             outcome = await self._tools.writeback.push(state, mirror, draft)
         except WaitingError as error:
-            self._postpone(draft, Finding.of(error))
+            self._postpone(draft, Finding.of(error), run)
             raise
         match outcome:
             case Pushed():
@@ -78,8 +78,11 @@ class Publisher:
                 return Published(lost=True)
             case Refused(message):
                 await self._ledger.refuse_push(draft.commit)
-                text = f"{state.profile.source.url} does not take commits on {branch}: {message}; the edits stay live"
-                self._postpone(draft, Finding(Reason.PUSH_REJECTED, text))
+                text = (
+                    f"{state.profile.source.url} does not take commits on {branch}: {message}; the edits stay live and "
+                    f"are tried again: let Tandem push to {branch}, or take them back"
+                )
+                self._postpone(draft, Finding(Reason.PUSH_REJECTED, text), run)
         return Published()
 
     async def _finish(
@@ -139,9 +142,10 @@ class Publisher:
         else:
             self._ledger.agree(key, base)
 
-    def _postpone(self, draft: Draft, finding: Finding) -> None:
+    def _postpone(self, draft: Draft, finding: Finding, run: Publication) -> None:
         """The edits stay live, are reverted by nobody, and are tried again at the back-off."""
         keys = {change.key for change in draft.changes}
+        run.results.failed |= {key: Exceptional(finding.reason, finding.message, draft.paths[key]) for key in keys}
         self._state.unpushed |= keys
         self._state.retry |= keys
         self.finding = finding

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
 from controller.api.conditions import Condition, Finding, Verdict, fabric_conditions
@@ -21,12 +21,23 @@ from controller.api.v1alpha1.fabricstatus import (
 )
 from controller.errors import Reason, TandemError
 from controller.objects import Json, ObjectKey
-from controller.sync.declared import Problem
 from controller.sync.plan.model import Guard
 from controller.sync.state import Exceptional, FabricState
 
 WAITING_REASONS = frozenset({Reason.TERMINATING, Reason.PROGRESSING})
 """Reasons that pass by themselves: they are listed, but nothing has failed."""
+
+REFUSALS = frozenset(
+    {
+        Reason.FIELD_REFUSED,
+        Reason.UNKNOWN_FIELD,
+        Reason.KIND_UNKNOWN,
+        Reason.NAMESPACE_NOT_FOUND,
+        Reason.FORBIDDEN,
+        Reason.ENCRYPTION_REQUIRED,
+    }
+)
+"""Reasons for which a document, or what it needs, has to be changed: each such object is an error of its own."""
 
 
 def findings_of(state: FabricState, source: Finding | None) -> tuple[Finding, ...]:
@@ -34,12 +45,12 @@ def findings_of(state: FabricState, source: Finding | None) -> tuple[Finding, ..
     found = [] if source is None else [source]
     found += [Finding(reason, message) for _, _, reason, message in state.view.errors()]
     found += [Finding(guard.reason, guard.message, stalled=True) for guard in state.guards]
-    failures = _failures(state)
-    problems = state.declared.problems()
-    if failures:
-        found.append(Finding(Reason.DOCUMENTS_FAILED, _failure_message(state, failures)))
-    elif problems:
-        found.append(Finding(Reason.DOCUMENTS_FAILED, _problem_message(problems)))
+    found += _target_gone(state)
+    errors, failures = errors_of(state), _failures(state)
+    if errors:
+        found.append(Finding(Reason.DOCUMENTS_FAILED, _error_message(errors)))
+    elif failures:
+        found.append(Finding(Reason.DOCUMENTS_FAILED, _failure_message(failures)))
     if state.conflicts:
         names = ", ".join(str(key) for key in sorted(state.conflicts)[:3])
         more = f" and {len(state.conflicts) - 3} more" if len(state.conflicts) > 3 else ""
@@ -61,7 +72,7 @@ def status_of(
     profile = state.profile
     kept = len(state.bases)
     verdict = Verdict(findings=findings, healthy=f"{_count(kept, 'object')} in step", fetched=fetched)
-    errors = list(_errors(state))
+    errors = errors_of(state)
     status = FabricStatus(
         observed_generation=profile.generation,
         last_handled_request=profile.requested_at or previous.last_handled_request,
@@ -100,26 +111,53 @@ def stalled_status(body: Json, error: TandemError, now: datetime) -> Json:
     return status | {"observedGeneration": generation}
 
 
+def _target_gone(state: FabricState) -> Iterator[Finding]:
+    """Every object went with its namespace or definition: nothing can be done until that is back."""
+    gone = [found for found in state.exceptions.values() if found.reason is Reason.TARGET_GONE]
+    if gone and len(gone) == len(state.bases):
+        message = f"all {_count(len(gone), 'object')} lost the place they live in: {gone[0].message}"
+        yield Finding(Reason.TARGET_GONE, message, stalled=True)
+
+
 def _failures(state: FabricState) -> dict[ObjectKey, Exceptional]:
     return {key: found for key, found in state.exceptions.items() if found.reason not in WAITING_REASONS}
 
 
-def _failure_message(state: FabricState, failures: dict[ObjectKey, Exceptional]) -> str:
+def _failure_message(failures: dict[ObjectKey, Exceptional]) -> str:
     first = min(failures)
     found = failures[first]
-    place = f"{found.path}:{found.line}: " if found.path and found.line else f"{found.path}: " if found.path else ""
     more = f" (and {len(failures) - 1} more, see status.exceptions)" if len(failures) > 1 else ""
-    return f"{first}: {found.reason}: {place}{found.message}{more}"
+    return f"{first}: {found.reason}: {found.message}{more}"
 
 
-def _problem_message(problems: Sequence[Problem]) -> str:
-    """A file that cannot be read, and of which no object is known: nothing is left alone, and yet not all is well."""
-    first = problems[0]
-    more = f" (and {len(problems) - 1} more, see status.errors)" if len(problems) > 1 else ""
-    return f"{first.path}:{first.line}: {first.reason}: {first.message}{more}"
+def _error_message(errors: list[ErrorEntry]) -> str:
+    first = errors[0]
+    more = f" (and {len(errors) - 1} more, see status.errors)" if len(errors) > 1 else ""
+    return f"{place_of(first)}{first.reason}: {first.message}{more}"
 
 
-def _errors(state: FabricState) -> Iterable[ErrorEntry]:
+def place_of(error: ErrorEntry) -> str:
+    """`<file>:<line>: <field>: `, as far as it is known."""
+    where = f"{error.file}:{error.line}" if error.file and error.line else error.file or error.object
+    return "".join(f"{part}: " for part in (where, error.field) if part)
+
+
+def errors_of(state: FabricState) -> list[ErrorEntry]:
+    """What is wrong in the repository or was refused: faults of files first, then of single objects."""
+    return [*_faults(state), *_refusals(state)]
+
+
+def untold(state: FabricState) -> dict[ObjectKey, Exceptional]:
+    """The exceptions that no error stands for: what is wrong is no document's fault."""
+    told = {(problem.path, problem.line) for problem in state.declared.problems()}
+    return {
+        key: found
+        for key, found in state.exceptions.items()
+        if found.reason not in REFUSALS and (found.path, found.line) not in told
+    }
+
+
+def _faults(state: FabricState) -> Iterator[ErrorEntry]:
     for problem in state.declared.problems():
         yield ErrorEntry(
             file=problem.path,
@@ -129,9 +167,13 @@ def _errors(state: FabricState) -> Iterable[ErrorEntry]:
             reason=problem.reason,
             message=problem.message,
         )
-    for key in sorted(state.exceptions):
-        found = state.exceptions[key]
-        if found.field or found.reason in {Reason.FIELD_REFUSED, Reason.UNKNOWN_FIELD}:
+
+
+def _refusals(state: FabricState) -> Iterator[ErrorEntry]:
+    """Objects that were refused; those that a fault of their file holds back are named by that fault already."""
+    told = {(problem.path, problem.line) for problem in state.declared.problems()}
+    for key, found in sorted(state.exceptions.items(), key=lambda item: item[0]):
+        if found.reason in REFUSALS and (found.path, found.line) not in told:
             yield ErrorEntry(
                 file=found.path or None,
                 line=found.line or None,

@@ -80,18 +80,18 @@ class Scope:
                 Reason.OUT_OF_SCOPE,
                 f"{key.group_kind} is not among spec.resources ({listed}); add it there, or move the document "
                 "out of the fabric's directory",
-                "kind",
+                "/kind",
             )
         if not key.namespace and not self.cluster_scoped:
             return OutOfScope(
                 Reason.OUT_OF_SCOPE,
                 f"{key} is cluster-scoped; set spec.target.clusterScoped to let such objects in",
-                "kind",
+                "/kind",
             )
         if key.namespace and not self.everywhere and key.namespace not in self.namespaces:
             return OutOfScope(
                 Reason.OUT_OF_SCOPE,
                 f"namespace {key.namespace} is not among spec.target.namespaces ({', '.join(self.namespaces)})",
-                "metadata.namespace",
+                "/metadata/namespace",
             )
         return None

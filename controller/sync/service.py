@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -17,6 +17,7 @@ from controller.api.conditions import Finding
 from controller.api.v1alpha1.fabricstatus import MAX_EXCEPTIONS
 from controller.api.v1alpha1.syncconflict import ConflictState
 from controller.errors import Reason, StalledError, TandemError, WaitingError
+from controller.git.errors import ObjectMissingError
 from controller.git.mirror import Mirror
 from controller.objects import ObjectKey
 from controller.runtime.logging import bind_revision
@@ -30,8 +31,9 @@ from controller.sync.plan.model import Action, Change, Plan, Rules, Situation
 from controller.sync.plan.plan import make_plan
 from controller.sync.planning import Planner, Request
 from controller.sync.publishing import Publisher
+from controller.sync.report import WAITING_REASONS
 from controller.sync.rivalry import Rivals
-from controller.sync.source import Sight
+from controller.sync.source import Diff, Sight
 from controller.sync.state import FabricState
 from controller.sync.target import Version
 from controller.sync.tools import Tools
@@ -109,6 +111,7 @@ class FabricService:
         self._publisher = Publisher(tools, state, ledger, self._executor)
         self._mirror: Mirror | None = None
         self._stale = True  # the branch has to be looked at again
+        self._troubled = False  # the last run did not go its whole way: the Secret is read again
         self._loaded = False
 
     def look_again(self) -> None:
@@ -126,6 +129,7 @@ class FabricService:
             run.problem = error
             self._stale = self._stale or not isinstance(error, StalledError)
             log.warning("the run stopped", reason=error.reason.value, problem=error.message)
+        self._troubled = run.problem is not None or bool(self.state.unpushed)
 
     async def preview(self, run: Run) -> Plan:
         """The plan of everything, without carrying anything out or writing anything down."""
@@ -168,7 +172,7 @@ class FabricService:
         state, source, tools = self.state, self.state.profile.source, self._tools
         direction = state.profile.rules.direction
         try:
-            mirror = self._mirror = await tools.source.mirror(state.profile, reread=bool(run.problem))
+            mirror = self._mirror = await tools.source.mirror(state.profile, reread=self._troubled)
             sight = await tools.source.look(mirror, source, direction)
         except TandemError as error:
             if error.reason is Reason.AUTHENTICATION_FAILED:
@@ -183,7 +187,7 @@ class FabricService:
 
     async def _read(self, mirror: Mirror, sight: Sight) -> None:
         """Take over what changed in the directory; the same tree is no work at all."""
-        state, tools = self.state, self._tools
+        state = self.state
         state.dirty |= await self.ledger.recover_pushes(mirror, sight.commit)
         if sight.commit != state.seen_commit:
             known = state.planned_commit
@@ -192,13 +196,23 @@ class FabricService:
         state.moved_source = bool(self.ledger.row.url) and self.ledger.fingerprint != state.profile.source.fingerprint
         if sight.tree != state.seen_tree or not state.seen_commit:
             first = not state.seen_commit
-            diff = await tools.source.diff(mirror, state.profile.source, state.seen_tree, sight.tree)
+            diff = await self._diff(mirror, sight)
             brought = None if not first else self._changed_since_planned(mirror, sight)
             state.kinds |= await state.view.resolve(_versions(diff.files.values()))
             state.dirty |= state.declared.update(diff.files, state.profile.scope, state.kinds, state.bases, brought)
             state.path_rules = diff.rules
             state.watches_stale = state.watches_stale or bool(diff.files)
         state.seen_commit, state.seen_tree, state.git_changed_at = sight.commit, sight.tree, sight.time or None
+
+    async def _diff(self, mirror: Mirror, sight: Sight) -> Diff:
+        """What changed since the tree that was seen last."""
+        state, source = self.state, self._tools.source
+        try:
+            return await source.diff(mirror, state.profile.source, state.seen_tree, sight.tree)
+        except ObjectMissingError:  # rewritten history, in a copy that was made anew: the old tree is nowhere any more
+            whole = await source.diff(mirror, state.profile.source, "", sight.tree)
+            gone = dict.fromkeys(state.declared.files.keys() - whole.files.keys())
+            return replace(whole, files=gone | whole.files)
 
     def _changed_since_planned(self, mirror: Mirror, sight: Sight) -> frozenset[str] | None:
         """The paths that changed since the tree that was planned before the restart; None if that is not known."""
@@ -250,6 +264,7 @@ class FabricService:
                 await self._fetch(run)
                 await self._watch()
             keys = {key for key in state.dirty if run.request.wanted is None or run.request.wanted(key)}
+            keys -= run.results.unseen  # their watch wakes the next run
             if not keys and not state.guards:
                 break
             state.dirty -= keys
@@ -282,7 +297,6 @@ class FabricService:
     def _guarded(self, changes: list[Change], run: Run, confirmed: tuple[Confirmed, ...]) -> Plan:
         """The plan of these changes, with the guards that stop it."""
         state = self.state
-            keys -= run.results.unseen  # their watch wakes the next run
         context = Context(
             based=len(state.bases),
             source_empty=not state.declared.files,
@@ -296,7 +310,9 @@ class FabricService:
         results = run.results
         for change in plan.changes:
             run.changes[change.key] = change
+            results.begin_again(change.key)
             self._forget_past(change)
+            self._note_exception(change, run)
         await self._show_conflicts(plan, run)
         quiet, written = by_effect(plan.changes)
         for change in quiet:
@@ -321,15 +337,8 @@ class FabricService:
 
     def _take_note(self, change: Change, run: Run) -> None:
         """A change without an effect on either side: a base that moves, or an object that is left alone."""
-        state, key = self.state, change.key
-        if change.action in {Action.SKIP, Action.WAIT}:
-            if change.reason is not None:
-                state.exceptions[key] = exceptional(change, change.reason, change.message)
-            if change.action is Action.WAIT:
-                state.retry.add(key)
-            return
-            results.begin_again(change.key)
-        if change.action is Action.CONFLICT:
+        key = change.key
+        if change.action in {Action.SKIP, Action.WAIT, Action.CONFLICT}:
             return
         if change.action is Action.FORGET:
             self.ledger.forget(key)
@@ -338,6 +347,25 @@ class FabricService:
         if change.is_telling:
             run.results.count(change.action)
         run.results.done.add(key)
+
+    def _note_exception(self, change: Change, run: Run) -> None:
+        """Why the object is not in step, or not wholly, although nobody has to decide anything."""
+        state, key = self.state, change.key
+        if change.action is Action.WAIT or change.reason is Reason.TARGET_GONE:
+            state.retry.add(key)
+        if change.reason is None or change.conflict is not None:
+            return
+        found = exceptional(change, change.reason, change.message, self._refused_field(change))
+        state.exceptions[key] = found
+        if change.reason not in WAITING_REASONS:
+            run.results.failed[key] = found
+        if change.reason is Reason.FIGHTING:
+            state.fights.note_disturbance(key, self._tools.wall())
+
+    def _refused_field(self, change: Change) -> str:
+        """The field that was at fault when this document was refused; "" if it is left alone for something else."""
+        refused = self.state.refused.get(change.key)
+        return refused.field if refused is not None and refused.message == change.message else ""
 
     async def _publish(self, written: list[Change], run: Run) -> None:
         """Write the edits back. Somebody was faster: fetch, and plan these objects again."""
@@ -376,12 +404,12 @@ class FabricService:
             key = change.key
             if not change.resolved:
                 continue
+            if key in state.dirty or key in state.unpushed:
+                continue
             if key in run.results.failed:
                 if key in state.resolutions:
                     del state.resolutions[key]
                     await self.desk.fail(key, Reason.RESOLUTION_FAILED, run.results.failed[key].message)
-                continue
-            if key in state.dirty or key in state.unpushed:
                 continue
             decided = state.resolutions.pop(key, None) is not None or run.request.force is not None
             how = ConflictState.RESOLVED if decided else ConflictState.SUPERSEDED
@@ -407,7 +435,7 @@ class FabricService:
         """What the source has to say in the status."""
         if run.problem is not None:
             return Finding.of(run.problem)
-        return self._publisher.finding
+        return self._publisher.finding if self.state.unpushed else None
 
 
 def _versions(blobs: Iterable[Blob | None]) -> set[Version]:

@@ -62,10 +62,21 @@ class SourceReader:
         self._bounds = bounds
         self._clock = clock
         self._credentials: dict[tuple[str, str], tuple[float, Credentials]] = {}
+        self._used: dict[str, Mirror] = {}  # uid of a fabric → the mirror it reads and pushes from
 
     async def mirror(self, profile: Profile, *, reread: bool = False) -> Mirror:
         """The mirror of the fabric's repository. `reread`: look at the Secret again, because something went wrong."""
-        return self._mirrors.get(profile.source.url, await self._credentials_of(profile, reread=reread))
+        mirror = self._mirrors.get(profile.source.url, await self._credentials_of(profile, reread=reread))
+        if self._used.get(profile.uid) is not mirror:
+            self.release(profile.uid)
+            self._used[profile.uid] = mirror
+        return mirror
+
+    def release(self, fabric: str) -> None:
+        """The fabric of this uid needs its mirror no longer; what nobody else uses goes from the disk."""
+        mirror = self._used.pop(fabric, None)
+        if mirror is not None and mirror not in self._used.values():
+            self._mirrors.forget(mirror)
 
     async def look(self, mirror: Mirror, source: Source, direction: Direction) -> Sight:
         """Where the branch is now: one request when it has not moved.

@@ -66,6 +66,7 @@ class FabricState:
     refused: dict[ObjectKey, Refusal] = field(default_factory=dict)
     rebased: set[ObjectKey] = field(default_factory=set)
     guards: tuple[Guard, ...] = ()
+    told: set[str] = field(default_factory=set)  # topics of the faults that Events stand for
     fights: FightLog = field(default_factory=FightLog)
 
     def note_live(self, change: LiveChange, now: float) -> bool:

@@ -92,19 +92,19 @@ def test_a_file_renamed_and_broken_in_one_commit_prunes_nothing(fabrics: Fabrics
         pytest.param(
             "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: elsewhere\n",
             "OutOfScope",
-            "metadata.namespace",
+            "/metadata/namespace",
             id="outside the scope",
         ),
         pytest.param(
             "apiVersion: example.com/v1\nkind: Gizmo\nmetadata:\n  name: x\n",
             "KindUnknown",
-            "apiVersion",
+            "/apiVersion",
             id="unknown kind",
         ),
         pytest.param(
             "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\ndatum:\n  a: b\n",
             "UnknownField",
-            "datum",
+            "/datum",
             id="unknown field",
         ),
         pytest.param(

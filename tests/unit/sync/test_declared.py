@@ -134,9 +134,9 @@ def test_a_kind_that_is_not_served_is_unknown_whatever_its_scope_would_be() -> N
 @pytest.mark.parametrize(
     ("found", "scope", "field"),
     [
-        (document("x", namespace="other"), SCOPE, "metadata.namespace"),
-        (document("n", kind="Namespace"), SCOPE, "kind"),
-        (document("x"), Scope("shop", ("shop",), kinds={Kind("apps", "Deployment"): KindScope()}), "kind"),
+        (document("x", namespace="other"), SCOPE, "/metadata/namespace"),
+        (document("n", kind="Namespace"), SCOPE, "/kind"),
+        (document("x"), Scope("shop", ("shop",), kinds={Kind("apps", "Deployment"): KindScope()}), "/kind"),
     ],
     ids=["another namespace", "cluster-scoped", "a kind that is not listed"],
 )

@@ -30,9 +30,11 @@ def test_a_fight_ends_after_a_quiet_window_and_a_disturbance_prolongs_it() -> No
     log = FightLog()
     for turn in range(CORRECTIONS + 1):
         log.note_correction(KEY, "/data/a", "x", now=float(turn))
-    log.note_disturbance(KEY, "/data/a", now=300.0)
+    log.note_disturbance(KEY, now=300.0)
     assert log.next_end(now=300.0) == pytest.approx(WINDOW)
     assert log.fighting(KEY, now=300.0 + WINDOW - 1)
+    assert log.ended(now=300.0 + WINDOW - 1) == set()
+    assert log.ended(now=300.0 + WINDOW) == {KEY}
     assert log.fighting(KEY, now=300.0 + WINDOW) == {}
     assert log.next_end(now=300.0 + WINDOW) is None
     log.note_correction(KEY, "/data/a", "x", now=301.0 + WINDOW)
@@ -41,7 +43,7 @@ def test_a_fight_ends_after_a_quiet_window_and_a_disturbance_prolongs_it() -> No
 
 def test_a_disturbance_of_a_path_nobody_fights_over_is_nothing() -> None:
     log = FightLog()
-    log.note_disturbance(KEY, "/data/a", now=1.0)
+    log.note_disturbance(KEY, now=1.0)
     assert log.next_end(now=1.0) is None
 
 
@@ -89,3 +91,16 @@ def test_more_commits_in_an_hour_than_allowed_are_a_flood() -> None:
     assert not log.flooded(KEY, limit=0, now=3.0), "0 is no limit"
     assert not log.flooded(OTHER, limit=1, now=3.0)
     assert not log.flooded(KEY, limit=3, now=HOUR + 1.5), "an hour later the first ones no longer count"
+
+
+def test_a_flooded_object_is_planned_again_when_it_may_have_its_next_commit() -> None:
+    log = FightLog()
+    for turn in range(4):
+        log.note_commit(KEY, now=float(turn))
+    assert log.next_end(now=4.0) is None
+    assert log.flooded(KEY, limit=3, now=4.0)
+    assert log.next_end(now=4.0) == pytest.approx(HOUR - 3.0), "the second of the four has to pass as well"
+    assert log.ended(now=HOUR) == set()
+    assert log.ended(now=HOUR + 1.0) == {KEY}
+    assert not log.flooded(KEY, limit=3, now=HOUR + 1.5)
+    assert log.ended(now=HOUR + 1.5) == set()

@@ -10,6 +10,7 @@ from controller.sync.plan.fieldpath import (
     Path,
     Segment,
     covers,
+    from_server,
     parse_path,
     parse_pattern,
     reaches_into,
@@ -58,6 +59,23 @@ def test_every_path_survives_its_text(path: Path) -> None:
 
 def test_keys_are_found_in_whatever_order_they_are_written() -> None:
     assert parse_path("/ports/{protocol=TCP,port=80}") == parse_path("/ports/{port=80, protocol=TCP}")
+
+
+@pytest.mark.parametrize(
+    ("field", "pointer"),
+    [
+        ("", ""),
+        ("spec.ports[0].port", "/spec/ports/0/port"),
+        (".spec.replica", "/spec/replica"),
+        ('.spec.template.spec.containers[name="web"].imag', "/spec/template/spec/containers/{name=web}/imag"),
+        ('.spec.ports[port=80,protocol="TCP"].x', "/spec/ports/{port=80,protocol=TCP}/x"),
+        ("metadata.annotations[example.com/a b]", "/metadata/annotations/example.com~1a b"),
+        ("spec.x[a=].y", '/spec/x/{a=""}/y'),
+        ('spec.x[a="open].y', '/spec/x/a="open/y'),
+    ],
+)
+def test_a_field_as_the_server_writes_it_becomes_a_pointer(field: str, pointer: str) -> None:
+    assert render_path(from_server(field)) == pointer
 
 
 @pytest.mark.parametrize("text", ["spec/replicas", "/ports/{port}", "/ports/{}", '/ports/{name="open}'])

@@ -1,0 +1,104 @@
+"""A Fabric's spec in the engine's words, and what of it is refused although the API server took it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.api.v1alpha1.fabric import Fabric
+from controller.errors import Reason, StalledError
+from controller.objects import Kind, ObjectKey
+from controller.sync.plan.model import Direction
+from controller.sync.profile import Installation, profile_of
+
+HERE = Installation(
+    id="5f0c3a52-0000-4000-8000-000000000000",
+    epoch="cluster/database",
+    controller_namespace="tandem-system",
+    allowed_namespaces=("open",),
+    salt=b"0123456789abcdef",
+)
+
+
+def fabric(annotations: dict[str, str] | None = None, **spec: Any) -> Fabric:
+    return Fabric.from_object(
+        {
+            "apiVersion": "tandem.dev/v1alpha1",
+            "kind": "Fabric",
+            "metadata": {
+                "name": "shop",
+                "namespace": "team",
+                "uid": "the-uid",
+                "generation": 3,
+                "annotations": annotations or {},
+            },
+            "spec": {"repository": {"url": "https://git.example.com/r.git"} | spec.pop("repository", {}), **spec},
+        }
+    )
+
+
+def test_a_plain_fabric_keeps_to_its_own_namespace() -> None:
+    profile = profile_of(fabric(), HERE)
+    assert (profile.fabric, profile.uid, profile.generation) == ("team/shop", "the-uid", 3)
+    assert profile.scope.namespaces == ("team",)
+    assert (profile.source.branch, profile.source.directory) == ("main", "")
+    assert profile.rules.manager == "tandem:5f0c:team/shop"
+    assert profile.rules.epoch == "cluster/database"
+
+
+def test_digests_are_keyed_with_the_installations_secret() -> None:
+    assert profile_of(fabric(), HERE).rules.salt == HERE.salt
+    assert "0123456789abcdef" not in repr(HERE)
+
+
+def test_the_installations_own_objects_are_out_of_scope() -> None:
+    scope = profile_of(fabric(target={"namespaces": ["open"]}), HERE).scope
+    assert not scope.holds(ObjectKey("", "ConfigMap", "tandem-system", "tandem-install"))
+
+
+def test_tokens_and_requests_are_read_from_annotations() -> None:
+    profile = profile_of(fabric({"tandem.dev/confirm": " a, b,,", "tandem.dev/requestedAt": "now"}), HERE)
+    assert (profile.confirmed, profile.requested_at) == (frozenset({"a", "b"}), "now")
+
+
+def test_edits_are_gathered_but_where_git_always_wins() -> None:
+    kinds = [{"kind": "ConfigMap"}, {"kind": "Secret", "direction": "GitToCluster"}]
+    profile = profile_of(fabric(resources=kinds), HERE)
+    assert profile.rules.directions == {Kind("", "Secret"): Direction.GIT_TO_CLUSTER}
+    assert profile.batches(Kind("", "ConfigMap"))
+    assert not profile.batches(Kind("", "Secret"))
+
+
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
+    "a namespace that is not open": (
+        {"target": {"namespaces": ["team", "closed"]}},
+        "spec.target.namespaces: closed is not open to fabrics of namespace team",
+    ),
+    "all namespaces": ({"target": {"namespaces": ["*"]}}, "spec.target.namespaces: * is not open"),
+    "a pattern that is no path": (
+        {"ignore": [{"paths": ["/data"]}, {"paths": ["/spec/x", "/spec/ports/{port}"]}]},
+        "spec.ignore[1].paths[1]: '/spec/ports/{port}' is not a path",
+    ),
+    "a manager of ours": ({"ignore": [{"managers": ["tandem:*"]}]}, "spec.ignore[0].managers[0]:"),
+    "a directory outside": ({"repository": {"directory": "../x"}}, "spec.repository.directory: '../x' leads outside"),
+    "one directory for two kinds": (
+        {"resources": [{"kind": "A"}, {"kind": "B", "directory": "as"}]},
+        "spec.resources[1].directory: B and A (spec.resources[0]) would share the directory as",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "message"), INVALID.values(), ids=INVALID)
+def test_what_no_schema_can_refuse_is_refused_here(spec: dict[str, Any], message: str) -> None:
+    with pytest.raises(StalledError) as caught:
+        profile_of(fabric(**spec), HERE, {Kind("", "A"): "as", Kind("", "B"): "bs"})
+    assert caught.value.reason is Reason.INVALID_SPEC
+    assert message in caught.value.message
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(StalledError) as caught:
+        profile_of(fabric(ignore=[{"paths": ["/a/{b}"], "managers": ["tandem:x"]}]), HERE)
+    assert "ignore[0].managers" in caught.value.message
+    assert "ignore[0].paths" in caught.value.message
