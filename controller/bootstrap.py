@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from controller.api.meta import GROUP
+from controller.api.v1alpha1.syncconflict import Resolution as ShownResolution
 from controller.api.v1alpha1.syncconflict import SyncConflict
 from controller.errors import StalledError, TandemError
 from controller.git.mirrors import Mirrors
@@ -50,6 +51,7 @@ from controller.sync.installation import installation_of, known_installation
 from controller.sync.jobs import SYNC_JOBS
 from controller.sync.parsing import ParserPool
 from controller.sync.schemas import Schemas
+from controller.sync.service import FabricService
 from controller.sync.source import SourceReader
 from controller.sync.tools import Tools
 from controller.sync.writeback import WriteBack
@@ -259,15 +261,22 @@ def _note_conflict(fabrics: Fabrics, queue: WorkQueue[ObjectKey], change: Change
         if change.new is None:
             if not service.desk.note_deleted(key, seen.uid):
                 return
-        elif conflict.spec.resolution is not None:
-            service.state.resolutions[key] = to_resolution(conflict.spec.resolution)
-        else:
+        elif conflict.spec.resolution is None:
             return
-    except StalledError as error:
+        else:
+            _note_decision(service, key, conflict.spec.resolution)
+    except TandemError as error:
         log.warning("a SyncConflict cannot be read", conflict=str(change.key), problem=error.message)
         return
     service.state.dirty.add(key)
     queue.add(fabric)
+
+
+def _note_decision(service: FabricService, key: ObjectKey, resolution: ShownResolution) -> None:
+    try:
+        service.state.resolutions[key] = to_resolution(resolution)
+    except StalledError as error:
+        service.state.misread[key] = error.message
 
 
 async def _tidy(fabrics: Fabrics) -> None:

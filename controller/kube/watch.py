@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from contextvars import Context
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -108,6 +109,11 @@ class Reflector:
         """What is held, by (namespace, name). Not a copy: it changes with every await."""
         return self._cache.objects
 
+    @property
+    def position(self) -> str:
+        """The resourceVersion up to which everything was seen; "" while the next thing is a list."""
+        return self._position
+
     def get(self, namespace: str, name: str) -> CachedObject | None:
         """One object of the cache. None means absent only while `synced`."""
         return self._cache.objects.get((namespace, name))
@@ -126,7 +132,8 @@ class Reflector:
 
     def start(self) -> None:
         """Begin to list and watch; it goes on, through every error, until `stop`."""
-        self._task = asyncio.create_task(self._run(), name=f"reflector {self}")
+        # Not in the context of whoever needed it first: its log lines would carry that run for ever.
+        self._task = asyncio.create_task(self._run(), name=f"reflector {self}", context=Context())
         self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:

@@ -69,9 +69,10 @@ class ConflictDesk:
         shown = self._shown.get(key)
         return shown is not None and shown.is_open
 
-    async def load(self) -> list[tuple[ObjectKey, Resolution]]:
-        """Read back what is shown, after a start. Returns the decisions that wait to be carried out."""
-        waiting = []
+    async def load(self) -> tuple[dict[ObjectKey, Resolution], dict[ObjectKey, str]]:
+        """Read back what is shown, after a start. Returns the decisions that wait, and why others cannot be read."""
+        waiting: dict[ObjectKey, Resolution] = {}
+        misread: dict[ObjectKey, str] = {}
         selector = f"labelSelector={FABRIC_LABEL}%3D{self._profile.name}"
         for item in await self._client.list_all(SYNC_CONFLICTS, self._profile.namespace, selectors=selector):
             resource = api.SyncConflict.from_object(item)
@@ -87,8 +88,11 @@ class ConflictDesk:
                 resource.status.detected_at,
             )
             if resource.spec.resolution is not None and not state.is_final:
-                waiting.append((key, to_resolution(resource.spec.resolution)))
-        return waiting
+                try:
+                    waiting[key] = to_resolution(resource.spec.resolution)
+                except StalledError as error:
+                    misread[key] = error.message
+        return waiting, misread
 
     def note_deleted(self, key: ObjectKey, uid: str) -> bool:
         """Somebody deleted the SyncConflict. Returns whether it was open, and so has to be made again."""

@@ -14,7 +14,7 @@ import structlog
 
 from controller.api.conditions import Finding
 from controller.api.meta import FINALIZER, GROUP, VERSION
-from controller.api.v1alpha1.fabric import Fabric
+from controller.api.v1alpha1.fabric import Fabric, OnRemoval
 from controller.errors import StalledError, TandemError
 from controller.kube.errors import ChangedMeanwhileError, NotFoundError
 from controller.kube.resources import Resource
@@ -112,7 +112,7 @@ class Fabrics:
         """One run, its report, and when to come back."""
         service, profile = entry.service, entry.service.state.profile
         requested = profile.requested_at != (fabric.status.last_handled_request or "")
-        job = self.jobs.next_for(key)
+        job = self.jobs.next_for(key) if service.is_loaded else None  # a job decides on what a first run has found
         now = self._clock()
         if requested or job is not None or now >= entry.next_poll:
             service.look_again()
@@ -182,7 +182,7 @@ class Fabrics:
             and entry.service.state.profile.uid == profile.uid
             and entry.generation == profile.generation
         ):
-            entry.service.state.profile = profile
+            entry.service.take_profile(profile)
             return entry
         row = await self._tools.store.fabrics.register(profile.uid, profile.namespace, profile.name)
         view = ClusterView(
@@ -233,19 +233,28 @@ class Fabrics:
         if FINALIZER not in fabric.metadata.finalizers:
             self._give_up(key)
             return
-        profile = profile_of(fabric, self._tools.installation)
-        if profile.prune_on_removal:
-            left = await remove_objects(self._tools, (await self._entry(key, profile)).service)
-            if left:
-                self._queue.retry(key)
-                return
-        await self._tools.store.fabrics.drop(profile.uid)
+        if fabric.spec.deletion.on_removal is OnRemoval.PRUNE and not await self._remove_objects(key, fabric):
+            self._queue.retry(key)
+            return
+        await self._tools.store.fabrics.drop(fabric.metadata.uid)
         finalizers = tuple(name for name in fabric.metadata.finalizers if name != FINALIZER)
         try:
             await self._write_finalizers(key, fabric, finalizers)
         except NotFoundError:
-            log.debug("the Fabric was gone already", fabric=profile.fabric)
+            log.debug("the Fabric was gone already", fabric=str(key))
         self._give_up(key)
+
+    async def _remove_objects(self, key: ObjectKey, fabric: Fabric) -> bool:
+        """Prune what the fabric holds. Returns whether nothing is left of it.
+
+        A Fabric whose spec cannot be worked with holds nothing; it must not stay for ever for that.
+        """
+        try:
+            profile = profile_of(fabric, self._tools.installation)
+        except StalledError as error:
+            log.warning("the Fabric goes without its objects", fabric=str(key), problem=error.message)
+            return True
+        return not await remove_objects(self._tools, (await self._entry(key, profile)).service)
 
     async def _write_finalizers(self, key: ObjectKey, fabric: Fabric, finalizers: tuple[str, ...]) -> None:
         metadata = {

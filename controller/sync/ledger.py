@@ -18,6 +18,7 @@ from controller.store.guards import GuardRow
 from controller.store.pushlog import Push, PushedObject, PushState
 from controller.store.refusals import Refusal
 from controller.store.store import Store
+from controller.sync.lives import are_older, is_older, latest, next_epoch
 from controller.sync.plan.guard import Confirmed
 from controller.sync.plan.model import Action, Guard
 from controller.sync.state import FabricState
@@ -33,6 +34,8 @@ class Ledger:
         self._state = state
         self._bases = store.bases.writer(row.id)
         self._guards: dict[str, GuardRow] = {}
+        self._seen_versions: dict[str, str] = {}  # list path → up to which resourceVersion it was ever seen
+        self._judged_lists: dict[str, str] = {}
         self.row = row
 
     @property
@@ -46,8 +49,30 @@ class Ledger:
         state.bases = await self._store.bases.load_all(row.id)
         state.refused = await self._store.refusals.load_all(row.id)
         self._guards = await self._store.guards.load_all(row.id)
+        self._seen_versions = await self._store.fabrics.list_versions(row.id)
         state.planned_commit, state.planned_tree = row.planned_commit, row.planned_tree
         state.applied_commit, state.pushed_commit = row.applied_commit, row.pushed_commit
+
+    def notice_restore(self, keys: Iterable[ObjectKey]) -> bool:
+        """Look whether the cluster is older than what was seen of it; if so its record is another life's now."""
+        state = self._state
+        lists = state.view.list_versions()
+        fresh = {path: version for path, version in lists.items() if self._judged_lists.get(path) != version}
+        self._judged_lists = lists
+        if not are_older(fresh, self._seen_versions) and not any(self._is_older(key) for key in keys):
+            return False
+        self._seen_versions = {path: version for path, version in self._seen_versions.items() if path not in lists}
+        rules = state.profile.rules
+        state.profile = replace(state.profile, rules=replace(rules, epoch=next_epoch(rules.epoch)))
+        return True
+
+    def _is_older(self, key: ObjectKey) -> bool:
+        state = self._state
+        base = state.bases.get(key)
+        if base is None or base.epoch != state.profile.rules.epoch:
+            return False
+        version = state.view.list_version(key, base.api_version)
+        return is_older(state.view.actual(key, base.api_version), base, version)
 
     def agree(self, key: ObjectKey, base: Base) -> None:
         """Both sides hold this now."""
@@ -58,6 +83,15 @@ class Ledger:
         """The object is no longer kept in step."""
         if self._state.bases.pop(key, None) is not None:
             self._bases.drop(key)
+
+    def disprove(self, key: ObjectKey) -> None:
+        """What the object lived in went, and the object with it: its absence says nothing, not even when that is back.
+
+        A base of no epoch infers nothing, also after a restart, until the object is made or met again.
+        """
+        base = self._state.bases.get(key)
+        if base is not None and base.epoch:
+            self.agree(key, replace(base, epoch=""))
 
     async def forget_first(self, key: ObjectKey) -> None:
         """Forget the object before it is deleted to be made anew: a crash in between must not look like a deletion."""
@@ -130,11 +164,14 @@ class Ledger:
         if applied:
             state.applied_commit = state.seen_commit
             row = replace(row, applied_commit=state.seen_commit)
+        seen = latest(self._seen_versions, state.view.positions())
         async with self._bases.flushing():
             if row != self.row:
                 await self._store.fabrics.save(row)
                 await self._store.pushes.trim(row.id, now - PUSH_MEMORY)
-        self.row = row
+            if seen != self._seen_versions:
+                await self._store.fabrics.save_list_versions(row.id, seen)
+        self.row, self._seen_versions = row, seen
 
     async def stop_by(self, guards: Iterable[Guard], now: float) -> None:
         """Remember what the tokens of a stopped plan stand for."""

@@ -123,7 +123,7 @@ class Planner:
 
     def _facts(self, key: ObjectKey, declared: Declared, actual: Actual, request: Request) -> Facts:
         state, now = self.state, self.tools.wall()
-        vanished = state.vanished.get(key)
+        vanished = self._vanished(key, actual, now)
         refused = state.refused.get(key)
         blob = declared.origin.blob if declared.origin else ""
         remembered = refused is not None and (refused.blob, refused.live) == (blob, live_digest(actual.content))
@@ -146,13 +146,27 @@ class Planner:
             git_changed_at=state.git_changed_at,
         )
 
+    def _vanished(self, key: ObjectKey, actual: Actual, now: float) -> float | None:
+        """When the object was first seen to be gone: by its watch, or by a complete list of the same cluster."""
+        state = self.state
+        base = state.bases.get(key)
+        if actual.presence is Presence.ABSENT and base is not None and base.epoch == state.profile.rules.epoch:
+            return state.vanished.setdefault(key, now)
+        return state.vanished.get(key)
+
+    def is_anothers(self, key: ObjectKey, actual: Actual) -> bool:
+        """Whether another fabric's name is on the object, and stands for something."""
+        return self._is_shared(actual) and not self.rivals(self.state.profile, key, actual).takeover
+
     def _rivalry(self, key: ObjectKey, declared: Declared, actual: Actual) -> Rivalry:
         """Other fabrics matter where one of their names is on the object, or where ours is about to let go of it."""
-        own = self.state.profile.rules.manager.encode()
-        others = actual.managers.count(TANDEM_PREFIX) > actual.managers.count(b'"' + own + b'"')
-        if others or (declared.presence is Presence.ABSENT and key in self.state.bases):
+        if self._is_shared(actual) or (declared.presence is Presence.ABSENT and key in self.state.bases):
             return self.rivals(self.state.profile, key, actual)
         return NO_RIVAL
+
+    def _is_shared(self, actual: Actual) -> bool:
+        own = self.state.profile.rules.manager.encode()
+        return actual.managers.count(TANDEM_PREFIX) > actual.managers.count(b'"' + own + b'"')
 
     def _in_scope(self, key: ObjectKey) -> bool:
         """Whether the fabric still holds the object: its kind, its namespace, and the file it stood in."""

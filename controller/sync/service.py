@@ -25,11 +25,13 @@ from controller.sync.conflicts import ConflictDesk
 from controller.sync.declared import Blob
 from controller.sync.execution import Executor, Results, by_effect, exceptional
 from controller.sync.ledger import Ledger
+from controller.sync.lives import profile_in
 from controller.sync.minimising import minimised_changes
 from controller.sync.plan.guard import Confirmed, Context
-from controller.sync.plan.model import Action, Change, Plan, Rules, Situation
+from controller.sync.plan.model import Action, Actual, Change, Plan, Rules, Situation
 from controller.sync.plan.plan import make_plan
 from controller.sync.planning import Planner, Request
+from controller.sync.profile import Profile
 from controller.sync.publishing import Publisher
 from controller.sync.report import WAITING_REASONS
 from controller.sync.rivalry import Rivals
@@ -114,6 +116,15 @@ class FabricService:
         self._troubled = False  # the last run did not go its whole way: the Secret is read again
         self._loaded = False
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a run has begun since the service was made."""
+        return self._loaded
+
+    def take_profile(self, profile: Profile) -> None:
+        """The Fabric was written, its spec is the same: annotations may be others."""
+        self.state.profile = profile_in(self.state.profile.rules.epoch, profile)
+
     def look_again(self) -> None:
         """The branch may have moved: the next run fetches."""
         self._stale = True
@@ -123,6 +134,7 @@ class FabricService:
         run.revision_before = self.state.seen_commit
         try:
             await self._load()
+            await self._refuse_misread()
             await self._see(run)
             await self._converge(run)
         except TandemError as error:
@@ -144,6 +156,10 @@ class FabricService:
         """What the planner is given for one object: why it decides as it does."""
         return await self._planner.answered(key, Request(manual=True)), self.state.profile.rules
 
+    def is_anothers(self, key: ObjectKey, actual: Actual) -> bool:
+        """Whether another fabric keeps this live object."""
+        return self._planner.is_anothers(key, actual)
+
     # --- seeing both sides -----------------------------------------------------------------------------------------
 
     async def _load(self) -> None:
@@ -151,11 +167,30 @@ class FabricService:
         if self._loaded:
             return
         await self.ledger.load()
-        for key, resolution in await self.desk.load():
-            self.state.resolutions[key] = resolution
+        self.take_profile(profile_in(self.ledger.row.epoch, self.state.profile))
+        resolutions, self.state.misread = await self.desk.load()
+        self.state.resolutions.update(resolutions)
         self.state.dirty.update(self.state.bases)
         self.state.base_versions = {(base.api_version, key.kind) for key, base in self.state.bases.items()}
         self._loaded = True
+
+    async def _refuse_misread(self) -> None:
+        """Decisions that cannot be read are taken away, and say why."""
+        while self.state.misread:
+            key, message = self.state.misread.popitem()
+            await self.desk.fail(key, Reason.RESOLUTION_FAILED, message)
+
+    def _notice_restore(self, run: Run) -> None:
+        """A cluster that was put back to an earlier state looks edited everywhere: nothing is inferred from that."""
+        state = self.state
+        if not self.ledger.notice_restore(state.dirty):
+            return
+        log.warning("the cluster is older than what was seen of it: was it restored?", epoch=state.profile.rules.epoch)
+        if run.request.rules is not None:
+            rules = replace(run.request.rules, epoch=state.profile.rules.epoch)
+            run.request = replace(run.request, rules=rules)
+        state.vanished.clear()
+        state.dirty.update(state.bases)
 
     async def _see(self, run: Run) -> None:
         """Fetch, read what changed, and watch what it names. A remote that fails does not stop drift correction."""
@@ -263,6 +298,7 @@ class FabricService:
             if self._stale and run.problem is None:
                 await self._fetch(run)
                 await self._watch()
+            self._notice_restore(run)
             keys = {key for key in state.dirty if run.request.wanted is None or run.request.wanted(key)}
             keys -= run.results.unseen  # their watch wakes the next run
             if not keys and not state.guards:
@@ -353,6 +389,8 @@ class FabricService:
         state, key = self.state, change.key
         if change.action is Action.WAIT or change.reason is Reason.TARGET_GONE:
             state.retry.add(key)
+        if change.reason is Reason.TARGET_GONE:
+            self.ledger.disprove(key)
         if change.reason is None or change.conflict is not None:
             return
         found = exceptional(change, change.reason, change.message, self._refused_field(change))

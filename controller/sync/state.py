@@ -61,6 +61,7 @@ class FabricState:
     exceptions: dict[ObjectKey, Exceptional] = field(default_factory=dict)
     conflicts: dict[ObjectKey, Conflict] = field(default_factory=dict)
     resolutions: dict[ObjectKey, Resolution] = field(default_factory=dict)
+    misread: dict[ObjectKey, str] = field(default_factory=dict)  # decisions that cannot be read, and why
     unpushed: set[ObjectKey] = field(default_factory=set)
     drift: dict[ObjectKey, Drift] = field(default_factory=dict)
     refused: dict[ObjectKey, Refusal] = field(default_factory=dict)
@@ -89,8 +90,8 @@ class FabricState:
         return True
 
     def is_of_interest(self, key: ObjectKey) -> bool:
-        """Whether an object without a base matters: Git declares it, or its kind is imported."""
-        return self.declared.knows(key) or key.group_kind in self.profile.rules.imports
+        """Whether an object without a base matters: Git declares it, its kind is imported, or it is waited for."""
+        return self.declared.knows(key) or key in self.exceptions or key.group_kind in self.profile.rules.imports
 
     def api_version(self, key: ObjectKey) -> str:
         """The version the object is compared in: its document's, else its base's, "" if neither names one."""

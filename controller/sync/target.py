@@ -131,11 +131,16 @@ class ClusterView:
 
     def list_versions(self) -> dict[str, str]:
         """`<resource path>` → resourceVersion of its latest complete list, to notice a restored etcd."""
-        return {
-            reflector.resource.path(reflector.namespace): reflector.list_resource_version
-            for reflector in self._all()
-            if reflector.synced
-        }
+        return {_path(reflector): reflector.list_resource_version for reflector in self._all() if reflector.synced}
+
+    def positions(self) -> dict[str, str]:
+        """`<resource path>` → resourceVersion up to which everything was seen."""
+        return {_path(reflector): reflector.position for reflector in self._all() if reflector.position}
+
+    def list_version(self, key: ObjectKey, api_version: str) -> str:
+        """The resourceVersion of the latest complete list that the object would be in."""
+        reflector = self._reflector(key, api_version)
+        return reflector.list_resource_version if reflector is not None and reflector.synced else ""
 
     def forget_unserved(self, kinds: frozenset[Kind]) -> None:
         """The definition of these kinds changed: watch them anew when they are covered next."""
@@ -194,6 +199,10 @@ def to_actual(found: CachedObject | None) -> Actual:
         owned=found.owned,
         seen_live=found.seen_live,
     )
+
+
+def _path(reflector: Reflector) -> str:
+    return reflector.resource.path(reflector.namespace)
 
 
 def _is_watchable(resource: Resource) -> bool:
