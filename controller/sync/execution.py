@@ -138,11 +138,11 @@ class Executor:
         """Both sides hold what the change wanted: the new base, or none."""
         state, key = self._state, change.key
         if change.action in {Action.PRUNE, Action.REMOVE_DOCUMENT, Action.FORGET}:
+            # A deletion cannot be taken back: from here on the object is not ours, even while a finalizer holds it.
+            self._ledger.forget(key)
             if applied is not None and applied.live is not None:
                 message = "deleted; a finalizer still holds it"
                 state.exceptions[key] = exceptional(change, Reason.TERMINATING, message)
-            else:
-                self._ledger.forget(key)
             return
         base = self.agreed(change, applied)
         if base is not None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from controller.kube.errors import KubeError, UnreachableError
-from controller.sync.plan.model import Action, Change, Presence
+from controller.api.meta import APPLY, DISABLED, IF_ABSENT, PRUNE, RECONCILE
+from controller.objects import Base, ObjectKey, decoded
+from controller.sync.plan.model import Action, Actual, Change, Presence
+from controller.sync.plan.normalize import annotations_of
 from controller.sync.service import FabricService
 from controller.sync.tools import Tools
 
+LIST_PATIENCE = 30.0  # seconds to wait for the lists; what is unknown then is tried again at the back-off
+
 
 async def remove_objects(tools: Tools, service: FabricService) -> int:
-    """Delete every object with a base, unless somebody changed or replaced it. Returns how many are still there.
+    """Delete every object with a base, unless somebody replaced it, or it is to stay. Returns how many are left to do.
 
     Raises UnreachableError.
     """
@@ -19,24 +23,29 @@ async def remove_objects(tools: Tools, service: FabricService) -> int:
     versions = {(base.api_version, key.kind) for key, base in state.bases.items()}
     await state.view.resolve(versions)
     state.view.cover(versions)
-    await state.view.wait_synced(30.0)
+    await state.view.wait_synced(LIST_PATIENCE)
     left = 0
     for key, base in sorted(state.bases.items()):
         resource = state.view.resource(key, base.api_version)
         actual = state.view.actual(key, base.api_version)
-        if actual.presence is Presence.UNKNOWN:
+        if resource is None:
+            service.ledger.forget(key)  # the kind is gone, and its objects with it
+        elif actual.presence is Presence.UNKNOWN:
             left += 1
-            continue
-        if resource is None or actual.presence is Presence.ABSENT or actual.uid != base.uid:
+        elif actual.presence is Presence.ABSENT or _stays(service, key, base, actual):
             service.ledger.forget(key)
-            continue
-        left += 1
-        if actual.presence is Presence.PRESENT:
-            change = Change(key, Action.PRUNE, "onRemoval: Prune", actual=actual.content, uid=actual.uid)
-            try:
-                await tools.applier.delete(change, resource)
-            except UnreachableError:
-                raise
-            except KubeError:
-                continue  # counted as left: tried again at the back-off
+        else:
+            left += 1
+            if actual.presence is Presence.PRESENT:
+                change = Change(key, Action.PRUNE, "onRemoval: Prune", actual=actual.content, uid=actual.uid)
+                await tools.applier.delete(change, resource)  # whatever came of it, the next turn looks again
     return left
+
+
+def _stays(service: FabricService, key: ObjectKey, base: Base, actual: Actual) -> bool:
+    """Whether the object is another one by now, another fabric's, or was to stay by its document or its own word."""
+    if actual.uid != base.uid or service.is_anothers(key, actual):
+        return True
+    sides = (base.declared, actual.content)
+    notes = {name: value for side in sides if side for name, value in annotations_of(decoded(side)).items()}
+    return DISABLED in (notes.get(PRUNE), notes.get(RECONCILE)) or notes.get(APPLY) == IF_ABSENT
