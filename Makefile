@@ -21,6 +21,7 @@ help: ## Show this list
 install: $(STAMP) ## Fill .venv with everything that is needed, exactly as locked
 
 $(STAMP): pyproject.toml uv.lock requirements.txt
+	@echo "Filling $(VENV) with what is locked: about a minute the first time." >&2
 	@if command -v uv >/dev/null; then \
 		uv sync --quiet --frozen --all-groups; \
 	else \

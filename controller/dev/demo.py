@@ -45,6 +45,7 @@ def run_demo(options: DemoOptions) -> int:
         if any(folder.iterdir()):
             raise StartError(f"{folder} is not empty: the demo starts from nothing; give another --data-dir")
         programs = needed_programs(progress)
+        narration.title("Tandem on a real Kubernetes API server and a real Git server, all on this machine")
         began = time.monotonic()
         first = {sample.SETTINGS: sample.document(sample.SETTINGS)}
         setup = Setup(first, lasting=False, controller=options.controller)

@@ -68,9 +68,8 @@ class ServerRepository:
 
     def describe(self, commit: str, *, whole: bool = False) -> str:
         """Its id, author and subject; the whole message if asked for."""
-        return self._git(
-            "show", "--no-patch", f"--format=commit %H%nAuthor: %an <%ae>%n%n{'%B' if whole else '%s'}", commit
-        )
+        layout = f"commit %H%nAuthor: %an <%ae>%n%n{'%B' if whole else '%s'}"
+        return self._git("show", "--no-patch", f"--format={layout}", commit).rstrip()
 
     def trailer(self, commit: str, name: str) -> str:
         """The value of one trailer of its message; "" where there is none."""
