@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 import structlog
 
 from controller.api.conditions import Finding, Verdict, derived_conditions
-from controller.api.meta import CANCEL, GROUP, VERSION, to_rfc3339
+from controller.api.meta import CANCEL, FABRIC_LABEL, GROUP, VERSION, to_rfc3339
 from controller.api.v1alpha1 import syncjob as api
 from controller.errors import Reason, TandemError
 from controller.kube.errors import KubeError
@@ -22,7 +22,7 @@ from controller.kube.watch import Change as LiveChange
 from controller.objects import Json, ObjectKey
 from controller.runtime.queue import WorkQueue
 from controller.store.history import Archived
-from controller.sync.conflicts import MANAGER
+from controller.sync.conflicts import MANAGER, owner_reference
 from controller.sync.plan.model import Action, Change, Direction, Guard, Resolution, Strategy
 from controller.sync.planning import Request
 from controller.sync.profile import Profile
@@ -156,12 +156,25 @@ class Jobs:
             self._decide(waiting, service, is_wanted)
         else:
             state.dirty.update(key for key in (*state.declared.keys(), *state.bases) if is_wanted(key))
+        await self._claim(waiting, state.profile)
         status = self._status(waiting, api.JobPhase.IN_PROGRESS, "runs") | {
             "operationId": run.id,
             "currentPhase": api.CurrentPhase.SYNCING_DATA.value,
             "startTime": to_rfc3339(self._tools.now()),
         }
         await self._write(waiting, status)
+
+    async def _claim(self, waiting: Waiting, profile: Profile) -> None:
+        """Make the job go with its Fabric, whoever made it and however."""
+        metadata = waiting.job.metadata
+        if any(owner.uid == profile.uid for owner in metadata.owner_references):
+            return
+        owners = [*(owner.to_json() for owner in metadata.owner_references), owner_reference(profile)]
+        patch = {"uid": waiting.uid, "labels": {FABRIC_LABEL: profile.name}, "ownerReferences": owners}
+        try:
+            await self._tools.writer.merge(SYNC_JOBS, waiting.key, {"metadata": patch}, MANAGER)
+        except KubeError as error:
+            log.warning("a SyncJob could not be claimed", job=str(waiting.key), problem=error.message)
 
     async def finish(self, waiting: Waiting, run: Run, service: FabricService) -> None:
         """The run ended: what came of it goes into the job's status and the archive."""
@@ -175,7 +188,10 @@ class Jobs:
             "observedGeneration": waiting.job.metadata.generation or 1,
             "phase": phase.value,
             "currentPhase": None,
-            "progress": {"targeted": len(changes), "processed": len(changes) - len(service.state.dirty)},
+            "progress": {
+                "targeted": len(changes),
+                "processed": sum(change.key not in service.state.dirty for change in changes),
+            },
             "statistics": _statistics(run, changes),
             "commitSHA": run.commits[-1] if run.commits else None,
             "errors": _errors(run)[-api.MAX_ERRORS :],
