@@ -68,11 +68,16 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     arguments = sys.argv[1:] if arguments is None else arguments
     environ = os.environ if environ is None else environ
     try:
-        return _run(program, arguments, environ)
+        code = _run(program, arguments, environ)
+        sys.stdout.flush()  # while a reader that has gone away can still be told from a failure
     except TandemError as error:
         return _fail(error.message)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except BrokenPipeError:  # `tandem crds | head -1` has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter flushes, and complains
+        return Exit.DONE
+    return code
 
 
 def _run(program: str, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -86,15 +91,21 @@ def _run(program: str, arguments: Sequence[str], environ: Mapping[str, str]) -> 
     if words[0] == "help":
         words = [*words[1:], "--help"]
     name, rest = _split(words, top)
+    parser, module = parser_of(name, program)
+    options = parser.parse(rest, environ, known)
+    options.program, options.command, options.parser = program, name, parser
+    return module.execute(options)
+
+
+def parser_of(name: str, program: str = "tandem") -> tuple[Parser, CommandModule]:
+    """The flags of one of the COMMANDS, and the module that does its work."""
     command = COMMANDS[name]
     module = cast("CommandModule", import_module(f"controller.cli.{command.module}"))
     parser = Parser(f"{program} {name}", _sentence(command.summary), module.EXAMPLES.replace("tandem ", f"{program} "))
     if command.uses_cluster:
         add_cluster_flags(parser)
     module.configure(parser)
-    options = parser.parse(rest, environ, known)
-    options.program, options.command, options.parser = program, name, parser
-    return module.execute(options)
+    return parser, module
 
 
 def _split(words: Sequence[str], top: Parser) -> tuple[str, list[str]]:

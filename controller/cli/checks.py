@@ -112,7 +112,10 @@ async def check_permissions(cluster: Cluster, settings: Settings) -> Check:
     if not missing:
         message = f"{name} may do what the controller needs; the rights on the kinds that fabrics sync come on top"
         return Check("permissions", Grade.OK, message)
-    remedy = "a controller needs these rights: bind them to its user, or run this command as the controller does"
+    remedy = (
+        "a controller needs these rights: manifests/rbac.yaml gives them to its service account; "
+        "or run this command with the controller's kubeconfig"
+    )
     return Check("permissions", Grade.FAIL, f"{name} may not {told(missing)}", remedy)
 
 

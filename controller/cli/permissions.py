@@ -36,7 +36,7 @@ class Right:
 
 
 def needed_rights(controller_namespace: str) -> tuple[Right, ...]:
-    """What the controller does with its own kinds and around them, whatever fabrics sync."""
+    """What the controller does with its own kinds and around them, whatever fabrics sync: manifests/rbac.yaml."""
     return (
         *_rights((*_READ, "patch"), "fabrics", GROUP),
         *_rights((*_READ, "delete"), "syncjobs", GROUP),
@@ -45,8 +45,7 @@ def needed_rights(controller_namespace: str) -> tuple[Right, ...]:
         *_rights(_READ, "customresourcedefinitions", _CRD_GROUP),
         *_rights(("create", "patch"), "events", "events.k8s.io"),
         *_rights(("get", "create"), "configmaps", namespace=controller_namespace),
-        *_rights(("get", "create"), "namespaces"),
-        *_rights(("get",), "secrets"),
+        Right("get", "namespaces"),
     )
 
 

@@ -70,7 +70,9 @@ def say(message: str, *, label: str = "") -> None:
 
 def cleaned(text: str | Text) -> Text:
     """The text with everything visible that would steer a terminal."""
-    made = text.copy() if isinstance(text, Text) else Text(text)
+    if isinstance(text, str):
+        return Text(text.translate(_VISIBLE))  # a Text would drop some of them without a trace
+    made = text.copy()
     if made.plain.translate(_VISIBLE) != made.plain:
         made.plain = made.plain.translate(_VISIBLE)
     return made
