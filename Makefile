@@ -13,10 +13,10 @@ EXPORT := uv export --quiet --frozen --format requirements-txt --all-groups --no
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo dev test lint fmt types crds docs bench lock plane
+.PHONY: help install demo dev test lint fmt types crds docs bench lock plane release-data
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Fill .venv with everything that is needed, exactly as locked
 
@@ -72,6 +72,9 @@ docs: install ## Check the documentation: links, and that each list is complete
 
 bench: install plane ## Measure against the bare client; prints a table, writes bench-results/
 	$(BIN)/python -m tests.benchmarks
+
+release-data: install plane ## Store what VERSION=x.y.z leaves behind, for the upgrade tests of later ones
+	@$(BIN)/python -m tests.support.release $(VERSION)
 
 plane: install
 	@$(BIN)/python -m controller.dev.build
