@@ -63,7 +63,7 @@ def compared(live: Json, wanted: Json) -> Definition:
 
 def is_established(live: Json) -> bool:
     """Whether the API server serves the kind."""
-    conditions = live.get("status", {}).get("conditions", [])
+    conditions = live.get("status", {}).get("conditions") or []  # null in the first moments after its creation
     return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)
 
 
