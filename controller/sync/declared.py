@@ -57,6 +57,7 @@ class DeclaredTree:
         self._keys: dict[str, tuple[ObjectKey, ...]] = {}  # path → what stands in it: work per change, not per object
         self._duplicates: set[ObjectKey] = set()
         self._objections: dict[str, tuple[Problem, ...]] = {}
+        self._faulty: set[str] = set()  # the files with faults: every status asks for them
         self._unserved: dict[ObjectKey, Problem] = {}
         self._held: dict[ObjectKey, frozenset[str]] = {}
         self._versions: Counter[tuple[str, str]] = Counter()
@@ -152,10 +153,10 @@ class DeclaredTree:
     def problems(self) -> list[Problem]:
         """Every fault of every file, in the order of paths and lines."""
         found = [problem for problems in self._objections.values() for problem in problems]
-        for path, blob in self.files.items():
+        for path in self._faulty:
             found += [
                 Problem(path, fault.line, fault.reason, fault.message, fault.field, fault.object)
-                for fault in blob.result.faults
+                for fault in self.files[path].result.faults
             ]
         for key in self._duplicates:
             first = self._places[key][0]
@@ -165,6 +166,8 @@ class DeclaredTree:
 
     def _put_in(self, path: str, blob: Blob, scope: Scope, kinds: KindTable) -> set[ObjectKey]:
         self.files[path] = blob
+        if blob.result.faults:
+            self._faulty.add(path)
         self._versions.update(_versions(blob))
         touched = set()
         objections = []
@@ -199,6 +202,7 @@ class DeclaredTree:
         if gone is not None:
             self._versions -= Counter(_versions(gone))
         self._objections.pop(path, None)
+        self._faulty.discard(path)
         touched = set(self._keys.pop(path, ()))
         for key in touched:
             self._unserved.pop(key, None)

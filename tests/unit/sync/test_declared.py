@@ -63,6 +63,17 @@ def test_every_object_whose_base_lies_in_an_unreadable_file_is_unknown() -> None
     assert "a.yaml:3: mapping values" in declared.message
 
 
+def test_a_fault_is_told_until_its_file_reads_or_is_gone() -> None:
+    made = tree({"a.yaml": broken(), "b.yaml": broken(), "c.yaml": good(document("x"))})
+    assert [problem.path for problem in made.problems()] == ["a.yaml", "b.yaml"]
+    made.update({"a.yaml": good(document("y"))}, SCOPE, KINDS, ())
+    assert [problem.path for problem in made.problems()] == ["b.yaml"]
+    made.resolve_again(SCOPE, KINDS)
+    assert [problem.path for problem in made.problems()] == ["b.yaml"]
+    made.update({"b.yaml": None}, SCOPE, KINDS, ())
+    assert made.problems() == []
+
+
 def test_a_document_that_could_be_read_in_an_unreadable_file_is_unknown_too() -> None:
     assert tree({"a.yaml": broken(document("x"))}).declared(key("x"), None).presence is Presence.UNKNOWN
 
