@@ -23,7 +23,7 @@ from tests.support.repository import Repository
 from tests.support.tandem import Launch, Tandem
 
 CRDS = Path(__file__).parents[2] / "crds"
-DOCUMENTS_A_FILE = 100
+DOCUMENTS_A_FILE = FILES_A_FOLDER = 100
 PAYLOAD = "the quick brown fox jumps over the lazy dog; " * 5
 
 
@@ -120,8 +120,8 @@ def name_of(number: int) -> str:
 
 
 def path_of(number: int) -> str:
-    """Its file, where each has its own."""
-    return f"config/{name_of(number)}.yaml"
+    """Its file, where each has its own; a folder holds a hundred, because a fetch brings the tree of a changed one."""
+    return f"config/{number // FILES_A_FOLDER:03}/{name_of(number)}.yaml"
 
 
 def config_map(number: int, value: str = "first") -> Json:
