@@ -39,7 +39,7 @@ def needed_rights(controller_namespace: str) -> tuple[Right, ...]:
     """What the controller does with its own kinds and around them, whatever fabrics sync: manifests/rbac.yaml."""
     return (
         *_rights((*_READ, "patch"), "fabrics", GROUP),
-        *_rights((*_READ, "delete"), "syncjobs", GROUP),
+        *_rights((*_READ, "patch", "delete"), "syncjobs", GROUP),
         *_rights((*_READ, "create", "patch", "delete"), "syncconflicts", GROUP),
         *(Right("patch", kind, GROUP, "status") for kind in ("fabrics", "syncjobs", "syncconflicts")),
         *_rights(_READ, "customresourcedefinitions", _CRD_GROUP),
