@@ -99,22 +99,23 @@ class Session:
         self._progress.say(f"  ok  {done:<66} {time.monotonic() - started:4.1f} s")
 
     def start(self) -> None:
-        """Bring everything up and return when the sample is in step. Stops again what it started when that fails."""
+        """Bring everything up; a new sample is in step then. Stops again what it started when that fails."""
         with self._stack as undo:
             with self.step("Kubernetes API server, etcd and controller manager"):
                 self.plane.start()
                 undo.callback(self.plane.stop)
             with self.step("Tandem's custom resources: Fabric, SyncJob, SyncConflict"):
                 self._install_definitions()
-            with self.step("Git server with a sample repository"):
+            with self.step("Git server with a sample repository, and a Fabric for it"):
                 self._start_git(undo)
                 self._seed_repository()
-            self._apply_fabric()
+                is_new = self._make_fabric()
             if self.setup.controller:
-                with self.step("the controller, and the sample in step on both sides"):
+                with self.step(f"the controller{', and both sides of the sample in step' if is_new else ''}"):
                     undo.callback(self.controller.stop)
                     self.controller.start()
-                    self._wait_synced()
+                    if is_new:  # one that is there may be suspended, or have conflicts that wait
+                        self._wait_synced()
             self._stack = undo.pop_all()
 
     def stop(self) -> None:
@@ -181,15 +182,17 @@ class Session:
             seed = Clone(self.folder / "seed", self.url_with_credentials)
             seed.publish(self.setup.documents, "Add the shop")
 
-    def _apply_fabric(self) -> None:
-        """Make the Fabric. One that is there keeps what somebody made of it; only its URL has to be right."""
-        secret = json.dumps(sample.credentials(GIT_USER, self._password))
-        self.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=secret)
-        if self.kubectl.find("fabric", sample.NAME) is None:
-            self.kubectl("create", "--filename=-", stdin=json.dumps(sample.fabric(self.url)))
-        else:
+    def _make_fabric(self) -> bool:
+        """Whether it had to be made. One that is there keeps what somebody made of it; only its URL has to be right."""
+        found = self.kubectl.find("fabric", sample.NAME)
+        if found is None:
+            items = [sample.credentials(GIT_USER, self._password), sample.fabric(self.url)]
+            listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+            self.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=listed)
+        elif found["spec"]["repository"]["url"] != self.url:
             patch = {"spec": {"repository": {"url": self.url}}}
             self.kubectl("patch", "fabric", sample.NAME, "--type=merge", f"--patch={json.dumps(patch)}")
+        return found is None
 
 
 def needed_programs(progress: Progress) -> Programs:

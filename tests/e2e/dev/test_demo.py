@@ -19,7 +19,7 @@ from tests.support.worktree import git
 pytestmark = pytest.mark.usefixtures("programs")  # else the first test would wait for the build of the control plane
 
 WHOLE = 120.0  # seconds for a demo; about fifteen where nothing else runs
-READY = "ok  the controller, and the sample in step on both sides"
+READY = "ok  the controller, and both sides of the sample in step"
 
 StartDemo = Callable[..., Foreground]
 

@@ -168,6 +168,13 @@ class TestUp:
 class TestEnd:
     """How it ends, and starts again on what it kept."""
 
+    def test_something_is_left_to_do(self, dev: Dev, tmp_path: Path) -> None:
+        dev.type("kubectl tandem suspend shop", f"{dev.line('git clone')} {tmp_path / 'clone'}")
+        person = "-c user.name=Ada -c user.email=ada@example.com"
+        message = "--allow-empty --message 'While it is suspended'"
+        dev.type(f"cd {tmp_path / 'clone'}", f"git {person} commit --quiet {message}", "git push --quiet")
+        assert json.loads(dev.type("kubectl get fabric shop -o json"))["spec"]["suspend"] is True
+
     def test_sigterm_ends_it_and_all_its_children(self, dev: Dev) -> None:
         children = dev.run.children
         assert len(children) >= 3
@@ -181,6 +188,7 @@ class TestEnd:
             assert again.line("git clone") == dev.line("git clone"), "clones that were made go on working"
             shown = json.loads(again.type("kubectl get deployment web -o json"))
             assert shown["spec"]["replicas"] == 4
+            again.type("kubectl tandem resume shop", "kubectl tandem sync shop --wait")
             children = again.run.children
             again.run.end(signal.SIGKILL)
             wait_until(lambda: not any(is_alive(pid) for pid in children))
