@@ -53,6 +53,7 @@ from controller.sync.parsing import ParserPool
 from controller.sync.schemas import Schemas
 from controller.sync.service import FabricService
 from controller.sync.source import SourceReader
+from controller.sync.tidying import tidy
 from controller.sync.tools import Tools
 from controller.sync.writeback import WriteBack
 from controller.web.app import serving
@@ -60,7 +61,7 @@ from controller.web.probes import add_probes
 
 VERSION = version("tandem-gitops")
 DRAIN = 8.0  # seconds a run may take to end after SIGTERM; the whole stop has 10
-JANITOR = 60.0  # seconds between two looks for finished jobs whose time is up
+JANITOR = 60.0  # seconds between two looks for what has had its time
 
 log = structlog.get_logger(__name__)
 
@@ -196,7 +197,7 @@ class Controller:
         await self._follow(tools, fabrics)
         await self._watch_fabrics(tools, cache)
         self._supervisor.start("queue", self._queue.run(self._settings.workers, fabrics.handle), essential=True)
-        self._supervisor.keep_up("janitor", lambda: _tidy(fabrics))
+        self._supervisor.keep_up("janitor", lambda: _tidy(tools, fabrics))
         self._cache = cache
         log.info("running", server=tools.client.server, install=tools.installation.id)
         lost = asyncio.create_task(self._supervisor.lost())
@@ -279,14 +280,10 @@ def _note_decision(service: FabricService, key: ObjectKey, resolution: ShownReso
         service.state.misread[key] = error.message
 
 
-async def _tidy(fabrics: Fabrics) -> None:
-    """Now and then: finished jobs whose time is up."""
+async def _tidy(tools: Tools, fabrics: Fabrics) -> None:
     while True:
+        await tidy(tools, fabrics)
         await asyncio.sleep(JANITOR)
-        try:
-            await fabrics.jobs.remove_old()
-        except TandemError as error:
-            log.warning("finished jobs could not be removed", problem=error.message)
 
 
 async def run_controller(settings: Settings) -> None:

@@ -6,9 +6,9 @@ this desk remembers of each is what the cluster holds; a restart reads it back w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -21,11 +21,13 @@ from controller.kube.client import KubeClient
 from controller.kube.errors import AlreadyExistsError, NotFoundError
 from controller.kube.resources import Resource
 from controller.objects import Json, ObjectKey, group_of
+from controller.store.history import Archived
 from controller.sync.plan.fieldpath import parse_path, render_path
 from controller.sync.plan.model import Change, Conflict, ConflictField, Decision, Resolution, Strategy
 from controller.sync.profile import Profile
 
 SYNC_CONFLICTS = Resource(GROUP, VERSION, "SyncConflict", api.SyncConflict.plural, namespaced=True)
+KEPT = timedelta(days=7)  # that a settled conflict is shown; afterwards only the archive has it
 MANAGER = "tandem"  # who writes our own kinds; never a fabric's manager
 
 _TELLING = frozenset({Reason.OWNED_BY_OTHER, Reason.TOO_MANY_COMMITS})  # else it is open because both sides changed
@@ -42,6 +44,7 @@ class Shown:
     token: str
     state: api.ConflictState
     detected_at: datetime | None = None
+    resolved_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -49,14 +52,21 @@ class Shown:
         return not self.state.is_final
 
 
+Keep = Callable[[Archived], Awaitable[None]]
+"""Takes the last state of a SyncConflict before it is deleted."""
+
+
 class ConflictDesk:
     """The SyncConflicts of one fabric."""
 
-    def __init__(self, client: KubeClient, writer: Writer, profile: Profile, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client: KubeClient, writer: Writer, profile: Profile, now: Callable[[], datetime], keep: Keep
+    ) -> None:
         self._client = client
         self._writer = writer
         self._profile = profile
         self._now = now
+        self._keep = keep
         self._shown: dict[ObjectKey, Shown] = {}
 
     @property
@@ -86,6 +96,7 @@ class ConflictDesk:
                 resource.spec.state_token,
                 state,
                 resource.status.detected_at,
+                resource.status.resolved_at,
             )
             if resource.spec.resolution is not None and not state.is_final:
                 try:
@@ -121,9 +132,9 @@ class ConflictDesk:
         shown = self._shown.get(key)
         if shown is None or not shown.is_open:
             return False
-        shown.state = state
+        shown.state, shown.resolved_at = state, self._now()
         verdict = Verdict(findings=(), healthy=message)
-        status = self._status(verdict, state, shown) | {"resolvedAt": to_rfc3339(self._now())}
+        status = self._status(verdict, state, shown) | {"resolvedAt": to_rfc3339(shown.resolved_at)}
         await self._patch_status(key, shown, status)
         return True
 
@@ -136,6 +147,13 @@ class ConflictDesk:
         await self._patch(shown, {"spec": {"resolution": None}})
         shown.state = state
         await self._patch_status(key, shown, self._status(Verdict(findings=(Finding(reason, message),)), state, shown))
+
+    async def remove_old(self) -> None:
+        """Delete the settled conflicts whose time is up; they stay in the archive."""
+        limit = self._now() - KEPT
+        for key, shown in list(self._shown.items()):
+            if not shown.is_open and shown.resolved_at is not None and shown.resolved_at < limit:
+                await self._remove(key, shown)
 
     async def _create(self, change: Change, conflict: Conflict) -> Shown:
         profile, key = self._profile, change.key
@@ -171,6 +189,8 @@ class ConflictDesk:
     async def _remove(self, key: ObjectKey, shown: Shown) -> None:
         self._shown.pop(key, None)
         try:
+            content = await self._client.get(SYNC_CONFLICTS, self._profile.namespace, shown.name)
+            await self._keep(Archived(shown.uid, "SyncConflict", shown.name, self._now().timestamp(), content))
             await self._writer.delete(SYNC_CONFLICTS, self._key(shown.name), uid=shown.uid)
         except NotFoundError:
             log.debug("the settled conflict was gone already", conflict=shown.name)

@@ -21,6 +21,7 @@ from controller.git.errors import ObjectMissingError
 from controller.git.mirror import Mirror
 from controller.objects import ObjectKey
 from controller.runtime.logging import bind_revision
+from controller.store.history import Archived
 from controller.sync.conflicts import ConflictDesk
 from controller.sync.declared import Blob
 from controller.sync.execution import Executor, Results, by_effect, exceptional
@@ -107,7 +108,7 @@ class FabricService:
         self.ledger = ledger
         self._tools = tools
         profile = state.profile
-        self.desk = ConflictDesk(tools.client, tools.writer, profile, tools.now)
+        self.desk = ConflictDesk(tools.client, tools.writer, profile, tools.now, self._archive)
         self._planner = Planner(state, tools, rivals, self.desk.is_open)
         self._executor = Executor(state, ledger, tools.applier, tools.schemas, tools.wall)
         self._publisher = Publisher(tools, state, ledger, self._executor)
@@ -170,6 +171,7 @@ class FabricService:
         self.take_profile(profile_in(self.ledger.row.epoch, self.state.profile))
         resolutions, self.state.misread = await self.desk.load()
         self.state.resolutions.update(resolutions)
+        await self.desk.remove_old()
         self.state.dirty.update(self.state.bases)
         self.state.base_versions = {(base.api_version, key.kind) for key, base in self.state.bases.items()}
         self._loaded = True
@@ -455,6 +457,9 @@ class FabricService:
             if await self.desk.settle(key, how, message):
                 run.conflicts_settled += 1
                 run.results.count(change.action)
+
+    async def _archive(self, item: Archived) -> None:
+        await self._tools.store.archive.put(self.ledger.row.id, item)
 
     # --- recording -------------------------------------------------------------------------------------------------
 

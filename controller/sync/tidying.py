@@ -1,0 +1,24 @@
+"""What is kept for a time only: finished SyncJobs, settled SyncConflicts, and the history of runs."""
+
+from __future__ import annotations
+
+import structlog
+
+from controller.errors import TandemError
+from controller.sync.fabrics import Fabrics
+from controller.sync.tools import Tools
+
+HISTORY_SECONDS = 90 * 24 * 3600.0  # that a run stays in the history: a quarter, as audits ask for
+
+log = structlog.get_logger(__name__)
+
+
+async def tidy(tools: Tools, fabrics: Fabrics) -> None:
+    """Remove what has had its time. What fails is tried again the next time; nothing else waits for it."""
+    try:
+        await fabrics.jobs.remove_old()
+        for service in fabrics.services():
+            await service.desk.remove_old()
+        await tools.store.history.trim(tools.wall() - HISTORY_SECONDS)
+    except TandemError as error:
+        log.warning("old records could not be removed", reason=error.reason.value, problem=error.message)
