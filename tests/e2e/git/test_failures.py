@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from controller.dev.certificates import Authority
 from controller.dev.gitserver import GitServer
 from controller.errors import Reason, TandemError, WaitingError
 from controller.git.credentials import ANONYMOUS, Credentials, credentials_from
@@ -291,12 +291,8 @@ def web_page(body: bytes, *, tls: Path | None = None, redirect: str = "", drip: 
 
 
 def self_signed(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 that nobody vouches for, with its key."""
+    """A certificate for 127.0.0.1 of an authority that nobody knows, with its key."""
+    pair = Authority(folder / "authority").issue("stranger", ["127.0.0.1"])
     both = folder / "self-signed.pem"
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "-", "-out", "-"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    both.write_bytes(made.stdout)
+    both.write_bytes(pair.key.read_bytes() + pair.certificate.read_bytes())
     return both
