@@ -33,7 +33,7 @@ from controller.sync.ledger import Ledger
 from controller.sync.plan.model import Actual
 from controller.sync.profile import Profile, profile_of
 from controller.sync.removal import remove_objects
-from controller.sync.report import findings_of, stalled_status, status_of
+from controller.sync.report import findings_of, progress_status, stalled_status, status_of
 from controller.sync.rivalry import Rivalry
 from controller.sync.rivals import rivalry
 from controller.sync.service import FabricService, Run, new_run
@@ -126,6 +126,7 @@ class Fabrics:
         with bind_run(fabric=profile.fabric, run=run.id, revision=service.state.seen_commit):
             if job is not None:
                 await self.jobs.begin(job, run, service)
+            self._tools.statuses.announce(FABRICS, body, progress_status(body, self._tools.now()))
             await service.run(run)
             await self._report(key, body, fabric, service, run)
             if job is not None:

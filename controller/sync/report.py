@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from controller.api.conditions import Condition, Finding, Verdict, fabric_conditions
+from controller.api.meta import to_rfc3339
 from controller.api.v1alpha1.fabricstatus import (
     MAX_ERRORS,
     MAX_EXCEPTIONS,
@@ -100,15 +101,24 @@ def status_of(
     return status
 
 
+def progress_status(body: Json, now: datetime) -> Json:
+    """The status of a Fabric whose run takes long: the last judgement stands, and `Reconciling` since when."""
+    return _with_conditions(body, Verdict(progress=f"A run is under way since {to_rfc3339(now)}"), now)
+
+
 def stalled_status(body: Json, error: TandemError, now: datetime) -> Json:
     """The status of a Fabric that cannot even be looked at, everything else in it as it was."""
-    metadata = body["metadata"]
+    status = _with_conditions(body, Verdict(findings=(Finding.of(error),)), now)
+    return status | {"observedGeneration": int(body["metadata"].get("generation", 0))}
+
+
+def _with_conditions(body: Json, verdict: Verdict, now: datetime) -> Json:
+    """The status that stands there, with the conditions that the verdict makes of it."""
     status = dict(body.get("status") or {})
     previous = [Condition.model_validate(condition) for condition in status.get("conditions", ())]
-    generation = int(metadata.get("generation", 0))
-    conditions = fabric_conditions(previous, Verdict(findings=(Finding.of(error),)), generation=generation, now=now)
-    status["conditions"] = [condition.to_json() for condition in conditions]
-    return status | {"observedGeneration": generation}
+    generation = int(body["metadata"].get("generation", 0))
+    conditions = fabric_conditions(previous, verdict, generation=generation, now=now)
+    return status | {"conditions": [condition.to_json() for condition in conditions]}
 
 
 def _target_gone(state: FabricState) -> Iterator[Finding]:
