@@ -42,7 +42,7 @@ class ClusterView:
         self._on_synced = on_synced
         self._resources: dict[Version, Resource | None] = {}
         self._reflectors: dict[Version, dict[str | None, Reflector]] = {}
-        self._endings: list[Callable[[], None]] = []
+        self._endings: dict[Reflector, Callable[[], None]] = {}
         self._covered: dict[Kind, Version] = {}
 
     async def resolve(self, versions: Iterable[Version]) -> dict[Version, bool | None]:
@@ -147,16 +147,13 @@ class ClusterView:
         for version in [version for version in self._resources if Kind(group_of(version[0]), version[1]) in kinds]:
             del self._resources[version]
             for reflector in self._reflectors.pop(version, {}).values():
-                self._pool.release(reflector)
+                self._give_back(reflector)
             self._covered.pop(Kind(group_of(version[0]), version[1]), None)
 
     def close(self) -> None:
         """Give every watch back."""
-        for end in self._endings:
-            end()
-        self._endings.clear()
         for reflector in self._all():
-            self._pool.release(reflector)
+            self._give_back(reflector)
         self._reflectors.clear()
         self._covered.clear()
 
@@ -166,8 +163,12 @@ class ClusterView:
         def tell_synced(synced: bool) -> None:
             self._on_synced(resource.group_kind)
 
-        self._endings.append(reflector.subscribe(self._tell_change, tell_synced))
+        self._endings[reflector] = reflector.subscribe(self._tell_change, tell_synced)
         return reflector
+
+    def _give_back(self, reflector: Reflector) -> None:
+        self._endings.pop(reflector)()
+        self._pool.release(reflector)
 
     def _tell_change(self, change: Change) -> None:
         if self._scope.holds(change.key):
