@@ -120,7 +120,10 @@ def add_engine_flags(parser: Parser) -> None:
         "--database", metavar="URL", help="sqlite:///FILE, four slashes = absolute; default: tandem.db in --data-dir"
     )
     parser.add_setting(
-        "--data-dir", metavar="FOLDER", convert=Path, help="for the database and Git mirrors; default: the XDG one"
+        "--data-dir",
+        metavar="FOLDER",
+        convert=Path,
+        help="for the database and Git mirrors; default: $XDG_STATE_HOME/tandem",
     )
     parser.add_switch("--allow-insecure-git", help="allow http:// remotes, and ones on loopback or link-local")
     parser.add_setting(
