@@ -67,6 +67,7 @@ def _token(item: Json, fields: tuple[str, ...]) -> bytes:
 
 
 def _is_renamed(old: dict[str, Json], new: dict[str, Json], identity: tuple[str, ...]) -> bool:
-    """Whether at least half of what does not identify an item is as it was."""
+    """Whether most of what does not identify an item is as it was, or there is nothing else."""
     rest = (old.keys() | new.keys()) - set(identity)
-    return 2 * sum(key in old and key in new and same(old[key], new[key]) for key in rest) >= len(rest)
+    kept = sum(key in old and key in new and same(old[key], new[key]) for key in rest)
+    return not rest or 2 * kept > len(rest)

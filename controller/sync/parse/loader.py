@@ -17,12 +17,10 @@ from yaml._yaml import CParser
 
 from controller.objects import Json, canonical
 from controller.settings import Bounds
-from controller.sync.parse.scalars import ScalarError, json_number, key_text, plain_value, tagged_value
+from controller.sync.parse.scalars import PLAIN, TEXT, ScalarError, json_number, scalar_key, scalar_value
 
-_PLAIN = "plain"
-_TEXT = "text"
 _NON_SPECIFIC = re.compile(r"(?:&\S+\s+)?!(?=\s)")
-_MERGE_TAG = "tag:yaml.org,2002:merge"
+MERGING = (PLAIN, "tag:yaml.org,2002:merge")  # the tags of a `<<` that merges
 
 
 class UnreadableError(Exception):
@@ -47,7 +45,7 @@ class _Composer(CParser):
     """Gives each scalar one of two tags, plain or text, unless the document gives one; containers need none."""
 
     def resolve(self, kind: type[Node], value: str | None, implicit: tuple[bool, bool]) -> str:
-        return _PLAIN if kind is ScalarNode and implicit[0] else _TEXT
+        return PLAIN if kind is ScalarNode and implicit[0] else TEXT
 
     def descend_resolver(self, parent: Node | None, index: Any) -> None: ...
 
@@ -73,7 +71,12 @@ def yaml_nodes(text: str) -> list[Node]:
 
 def is_merge(key: Node) -> bool:
     """True for `<<` as a key that merges: not in quotes."""
-    return isinstance(key, ScalarNode) and key.value == "<<" and key.tag in (_PLAIN, _MERGE_TAG)
+    return isinstance(key, ScalarNode) and key.value == "<<" and key.tag in MERGING
+
+
+def says_text(text: str, position: int) -> bool:
+    """`! 12` is the string "12"; the C parser loses that tag, and with it that a scalar is in quotes."""
+    return bool(_NON_SPECIFIC.match(text, position))
 
 
 class Reader:
@@ -97,10 +100,10 @@ class Reader:
     def scalar(self, node: ScalarNode) -> Json:
         """The value of a scalar node."""
         tag = node.tag
-        if tag is _TEXT or (self._has_tags and self._says_text(node)):
+        if tag is TEXT or (self._has_tags and says_text(self._text, node.start_mark.index)):
             return node.value
         try:
-            return plain_value(node.value) if tag is _PLAIN else tagged_value(tag, node.value)
+            return scalar_value(tag, node.value)
         except ScalarError as error:
             _refuse(node, str(error))
 
@@ -108,19 +111,12 @@ class Reader:
         """The text of a mapping's key."""
         if not isinstance(node, ScalarNode):
             _refuse(node, "a list or a map cannot be a map's key")
-        if node.tag is _TEXT or (self._has_tags and self._says_text(node)):
+        if node.tag is TEXT or (self._has_tags and says_text(self._text, node.start_mark.index)):
             return str(node.value)
         try:
-            if node.tag is _PLAIN:
-                return key_text(node.value, plain=True)
-            value = tagged_value(node.tag, node.value)
-            return value if isinstance(value, str) else key_text(node.value, plain=True)
+            return scalar_key(node.tag, node.value)
         except ScalarError as error:
             _refuse(node, str(error))
-
-    def _says_text(self, node: Node) -> bool:
-        """`! 12` is the string "12"; the C parser loses that tag, and with it that a scalar is in quotes."""
-        return bool(_NON_SPECIFIC.match(self._text, node.start_mark.index))
 
     def _mapping(self, node: Node, depth: int) -> dict[str, Json]:
         found: dict[str, Json] = {}

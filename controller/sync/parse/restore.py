@@ -57,7 +57,7 @@ def _with_string_data(raw: dict[str, Json], content: dict[str, Json]) -> dict[st
         elif key in (content.get("data") or {}):
             data[key] = content["data"][key]
     target = {key: value for key, value in content.items() if key != "data"}
-    if data or raw.get("data") is not None or ("data" in content and not string_data):
+    if data or ("data" in content and (raw.get("data") is not None or not string_data)):
         target["data"] = data
     if string_data:
         target["stringData"] = string_data

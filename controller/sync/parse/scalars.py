@@ -24,6 +24,10 @@ _WORDS: dict[str, Json] = {
     **dict.fromkeys(["-.inf", "-.Inf", "-.INF"], -math.inf),
 }
 
+# What stands for the tag of a scalar that has none: without quotes, and in quotes or a block.
+PLAIN = "plain"
+TEXT = "text"
+
 # A plain scalar that starts otherwise is a string, and most do: looking at one character spares the rest.
 _SUSPECT = frozenset("+-.0123456789yYnNtTfFoO~")
 
@@ -53,9 +57,24 @@ def tagged_value(tag: str, text: str) -> Json:
     return json_number(reader(text)) if reader else text
 
 
-def key_text(text: str, *, plain: bool) -> str:
+def scalar_value(tag: str, text: str) -> Json:
+    """The value of a scalar by its tag, which is PLAIN or TEXT where the document gives none."""
+    if tag == TEXT:
+        return text
+    return plain_value(text) if tag == PLAIN else tagged_value(tag, text)
+
+
+def scalar_key(tag: str, text: str) -> str:
     """A scalar as a map's key: JSON knows strings only, so `1: x` is `"1": x`, and `on: x` is `"true": x`."""
-    value = _resolved(text) if plain else text
+    if tag == TEXT:
+        return text
+    if tag != PLAIN and isinstance(value := tagged_value(tag, text), str):
+        return value
+    return _key_text(text)
+
+
+def _key_text(text: str) -> str:
+    value = _resolved(text)
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

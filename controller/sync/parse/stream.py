@@ -65,7 +65,7 @@ def documents_of(text: str) -> list[str]:
     head = text[: starts[0]] if starts else ""
     if starts and not holds_content(head):
         starts[0] = 0
-    elif not starts or starts[0] > 0:
+    else:
         starts.insert(0, 0)
     return [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
 

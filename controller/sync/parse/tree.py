@@ -15,13 +15,13 @@ from typing import Any, Literal
 import yaml
 
 from controller.objects import Json
-from controller.sync.parse.scalars import key_text, plain_value, tagged_value
+from controller.sync.parse.loader import MERGING, says_text
+from controller.sync.parse.scalars import PLAIN, TEXT, plain_value, scalar_key, scalar_value
 
 _BLANKS = re.compile(r"(?:[ \t\r\n]+|(?<![^ \t\r\n])#[^\n]*)*")
 _PROPERTY = re.compile(r"[&!][^ \t\r\n]*")
 _EXPLICIT_KEY = re.compile(r"(?:\A|[ \t{\[,])\?[ \t]+\Z")
 _JSON_TOKEN = re.compile(r'[{}\[\],:]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+')
-_NON_SPECIFIC = re.compile(r"(?:&\S+\s+)?!(?=\s)")
 
 
 @dataclass(slots=True)
@@ -117,7 +117,8 @@ class _Builder:
     def __init__(self, text: str, events: Iterator[Any]) -> None:
         self._text = text
         self._events = events
-        self._anchors: dict[str | None, Span] = {}
+        self._anchors: dict[str, Span] = {}
+        self._scalars: dict[str, Any] = {}  # the events of those that have an anchor
 
     def span(self, event: Any) -> Span:
         start, end = event.start_mark.index, event.end_mark.index
@@ -126,6 +127,7 @@ class _Builder:
             return Span("alias", start, start, end, target.value, tangled=True, refers_to=target)
         if isinstance(event, yaml.ScalarEvent):
             span = self._scalar(event, start, end)
+            self._scalars[event.anchor] = event
         else:
             body = self._after_properties(start)
             flow = bool(event.flow_style)
@@ -138,17 +140,17 @@ class _Builder:
         return span
 
     def _scalar(self, event: Any, start: int, end: int) -> Span:
-        text, style = event.value, event.style or ""
+        style = event.style or ""
         body = min(self._after_properties(start), end)
         if style in ("|", ">"):
             end = self._block_end(body, end)
-        if event.tag is not None:
-            value = tagged_value(event.tag, text)
-        elif event.implicit[0] and not _NON_SPECIFIC.match(self._text, start):
-            value = plain_value(text)
-        else:
-            value = text
+        value = scalar_value(self._tag(event), event.value)
         return Span("scalar", start, body, end, value, style=style, tagged=self._text[start:body].find("!") >= 0)
+
+    def _tag(self, event: Any) -> str:
+        if event.tag is not None:
+            return str(event.tag)
+        return PLAIN if event.implicit[0] and not says_text(self._text, event.start_mark.index) else TEXT
 
     def _fill_map(self, span: Span) -> None:
         span.value = {}
@@ -179,20 +181,23 @@ class _Builder:
         span.end = _index(event.end_mark) if span.flow else position
 
     def _entry(self, event: Any, *, flow: bool) -> Entry:
-        key = self.span(event)
-        merges = key.kind == "scalar" and key.value == "<<" and not key.style and not key.tagged
-        colon = self._colon(key, flow=flow)
-        return Entry(self._key_text(event, key), key.start, colon, self.span(next(self._events)), merges)
+        start, end = event.start_mark.index, event.end_mark.index
+        key, merges = self._key(event)
+        return Entry(key, start, self._colon(start, end, flow=flow), self.span(next(self._events)), merges)
 
-    def _key_text(self, event: Any, key: Span) -> str:
-        if isinstance(key.value, str):
-            return key.value
-        origin = key.refers_to or key
-        return key_text(event.value if origin is key else self._text[origin.body : origin.end], plain=True)
+    def _key(self, event: Any) -> tuple[str, bool]:
+        """The text of a key, and whether it is a `<<` that merges."""
+        if isinstance(event, yaml.AliasEvent):
+            return self._key(self._scalars[event.anchor])
+        if event.anchor:
+            self.span(event)
+        tag = self._tag(event)
+        key = scalar_key(tag, event.value)
+        return key, key == "<<" and tag in MERGING
 
-    def _colon(self, key: Span, *, flow: bool) -> int | None:
-        before = self._text[line_start(self._text, key.start) : key.start]
-        colon = skip_blanks(self._text, key.end) if flow else self._next_in_line(key.end)
+    def _colon(self, start: int, end: int, *, flow: bool) -> int | None:
+        before = self._text[line_start(self._text, start) : start]
+        colon = skip_blanks(self._text, end) if flow else self._next_in_line(end)
         if _EXPLICIT_KEY.search(before) or self._text[colon : colon + 1] != ":":
             return None
         return colon + 1

@@ -11,7 +11,16 @@ import pytest
 from controller.objects import canonical
 from controller.settings import Bounds
 from controller.sync.parse.loader import UnreadableError, load_yaml
-from controller.sync.parse.scalars import ScalarError, json_number, key_text, plain_value, tagged_value
+from controller.sync.parse.scalars import (
+    PLAIN,
+    TEXT,
+    ScalarError,
+    json_number,
+    plain_value,
+    scalar_key,
+    scalar_value,
+    tagged_value,
+)
 from tests.support.scalars import ALL, TABLE, document
 
 ENTRIES: list[dict[str, Any]] = orjson.loads(TABLE.read_bytes())
@@ -60,7 +69,7 @@ def test_numbers_that_json_cannot_hold_are_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "null", "18446744073709551615"])
 def test_keys_that_the_server_refuses_are_refused(text: str) -> None:
     with pytest.raises(ScalarError, match="cannot be a map's key; put it in quotes"):
-        key_text(text, plain=True)
+        scalar_key(PLAIN, text)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +81,13 @@ def test_numbers_are_as_the_server_writes_them(value: object, expected: object) 
 
 
 def test_a_key_beyond_single_precision_is_infinite() -> None:
-    assert [key_text(text, plain=True) for text in ("1e39", "-1e39", ".nan")] == [".inf", "-.inf", ".nan"]
+    assert [scalar_key(PLAIN, text) for text in ("1e39", "-1e39", ".nan")] == [".inf", "-.inf", ".nan"]
     assert math.isinf(float("1e400"))  # while Python reads this one, the server takes it for a string
     assert plain_value("1e400") == "1e400"
+
+
+def test_a_tag_says_how_a_scalar_is_read() -> None:
+    tagged = "tag:yaml.org,2002:int"
+    assert [scalar_value(tag, "1") for tag in (PLAIN, TEXT, tagged)] == [1, "1", 1]
+    assert [scalar_key(tag, "0x1") for tag in (PLAIN, TEXT, tagged)] == ["1", "0x1", "1"]
+    assert scalar_key("!other", "0x1") == "0x1"
