@@ -2,7 +2,8 @@
 
     create   an apply that succeeds only where nothing is
     update   a forced apply onto exactly the state that the plan saw; 409 → read, same content → at once again
-    removal  what the answer still holds and should not: one JSON patch behind tests, once per plan
+    removal  what the answer still holds and should not: one JSON patch behind tests, once per plan; before the apply
+             where that would be refused
     delete   with uid and resourceVersion
 
 Every way ends in an `Applied`; only an unreachable API server is raised. The order of calls is the order of the page
@@ -11,7 +12,7 @@ that a person would draw; what to apply was decided by the plan.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from controller.api.meta import ENABLED, REPLACE
@@ -101,7 +102,12 @@ class Applier:
             return Applied(Outcome.DONE, await self._writer.create(resource, change.key, body, manager))
         if _REPLICAS in change.removals:
             await self._hand_replicas_over(change, resource)
-        answer = await self._update(change, resource, manager)
+        try:
+            answer = await self._update(change, resource, manager)
+        except RefusedError as error:
+            if not (change.removals and _refused_itself(error)):
+                raise
+            answer = await self._update_emptied(change, resource, manager, schema)
         if answer is None:
             return Applied(Outcome.DONE, await self._update_by_values(change, resource, manager, schema))
         operations = removal_patch(answer.content, change.removals, schema)
@@ -128,6 +134,17 @@ class Applier:
                     raise
                 resource_version = live.resource_version
         return None
+
+    async def _update_emptied(
+        self, change: Change, resource: Resource, manager: str, schema: Schema
+    ) -> CachedObject | None:
+        """The removals first, by the patch that comes last otherwise: then an apply has nothing to leave null."""
+        operations = removal_patch(change.actual or b"{}", change.removals, schema)
+        live = await self._writer.patch_json(
+            resource, change.key, operations, manager, uid=change.uid, resource_version=change.resource_version
+        )
+        emptied = replace(change, actual=live.content, resource_version=live.resource_version)
+        return await self._update(emptied, resource, manager)
 
     async def _update_by_values(self, change: Change, resource: Resource, manager: str, schema: Schema) -> CachedObject:
         """Test the old values instead of the resourceVersion, then own the new ones.
@@ -183,6 +200,15 @@ class Applier:
 def _is_as_planned(live: CachedObject, change: Change) -> bool:
     """Whether the live object still is what the plan saw, whatever its status does."""
     return live.uid == change.uid and not live.deleting and live.content == change.actual
+
+
+def _refused_itself(error: RefusedError) -> bool:
+    """Whether the API server refuses what its own apply made.
+
+    Where a custom resource's map or list loses the last item that we owned, server-side apply leaves null, also where
+    the document says `{}`, and the validation of the kind refuses that. (On built-in kinds the null just goes.)
+    """
+    return 'Invalid value: "null"' in error.message
 
 
 def _may_be_replaced(change: Change, error: RefusedError) -> bool:
