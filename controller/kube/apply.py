@@ -124,14 +124,22 @@ class Writer:
         answer = await self._client.request("POST", path, _query(manager, dry_run=True), orjson.dumps(document))
         return projected(answer.replace(probe.encode(), key.name.encode()))
 
-    async def drop_manager(self, resource: Resource, key: ObjectKey, manager: str, *, uid: str) -> CachedObject:
-        """An empty apply under `manager`'s name: its entry goes, co-owned values stay, what it alone owned goes."""
+    async def drop_manager(
+        self, resource: Resource, key: ObjectKey, manager: str, *, uid: str, resource_version: str = ""
+    ) -> CachedObject:
+        """An empty apply under `manager`'s name: its entry goes, co-owned values stay, what it alone owned goes.
+
+        Raises ChangedMeanwhileError when the object is another, or, if it is given, in another state.
+        """
+        guards = {"uid": uid} | ({"resourceVersion": resource_version} if resource_version else {})
         nothing = {
             "apiVersion": resource.api_version,
             "kind": resource.kind,
-            "metadata": {"name": key.name, "uid": uid},
+            "metadata": {"name": key.name, **guards},
         }
-        return await self._apply(resource, key, orjson.dumps(nothing), _query(manager))
+        if not resource_version:
+            return await self._apply(resource, key, orjson.dumps(nothing), _query(manager))
+        return await self._apply_known(resource, key, orjson.dumps(nothing), _query(manager))
 
     async def post(self, resource: Resource, namespace: str, body: Json, manager: str) -> CachedObject:
         """A plain create, for our own kinds. Raises AlreadyExistsError."""

@@ -12,6 +12,7 @@ that a person would draw; what to apply was decided by the plan.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -29,7 +30,7 @@ from controller.kube.errors import (
 )
 from controller.kube.projection import CachedObject
 from controller.kube.resources import HORIZONTAL_POD_AUTOSCALERS, Resource
-from controller.objects import Json, canonical, decoded
+from controller.objects import Json, ObjectKey, canonical, decoded
 from controller.sync.plan.fieldpath import from_server, render_path
 from controller.sync.plan.model import Action, Change
 from controller.sync.plan.patch import correction_patch, removal_patch
@@ -95,6 +96,25 @@ class Applier:
         except KubeError as error:
             return Applied(Outcome.CHANGED, None, error.reason, error.message)
         return Applied(Outcome.DONE, held)
+
+    async def release(self, key: ObjectKey, resource: Resource, applied: Applied, managers: Sequence[str]) -> Applied:
+        """After a hand-over: take the former owners' names off, and with them what only they had declared.
+
+        Raises UnreachableError.
+        """
+        live = applied.live
+        if live is None:
+            return applied
+        try:
+            for manager in managers:
+                live = await self._writer.drop_manager(
+                    resource, key, manager, uid=live.uid, resource_version=live.resource_version
+                )
+        except ChangedMeanwhileError as error:
+            return Applied(Outcome.CHANGED, live, error.reason, error.message)
+        except (ForbiddenError, RefusedError):
+            return applied  # the names stay, and stand for nothing
+        return replace(applied, live=live)
 
     async def _apply(self, change: Change, resource: Resource, manager: str, schema: Schema) -> Applied:
         body = change.intended or b""

@@ -88,6 +88,9 @@ class Executor:
                 continue
             schema = self._schemas.get(resource.api_version, resource.kind)
             applied = await self._applier.execute(change, resource, self._state.profile.rules.manager, schema)
+            released = self._state.released.pop(change.key, ())
+            if released and applied.outcome is Outcome.DONE and change.intended is not None:
+                applied = await self._applier.release(change.key, resource, applied, released)
             await self._settle(change, applied, results, refused)
 
     async def _settle(

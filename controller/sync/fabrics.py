@@ -30,7 +30,7 @@ from controller.sync.announcing import announce_run, announce_stall
 from controller.sync.conflicts import MANAGER
 from controller.sync.jobs import Jobs
 from controller.sync.ledger import Ledger
-from controller.sync.plan.model import Actual
+from controller.sync.plan.model import Action, Actual
 from controller.sync.profile import Profile, profile_of
 from controller.sync.removal import remove_objects
 from controller.sync.report import findings_of, progress_status, stalled_status, status_of
@@ -42,6 +42,7 @@ from controller.sync.target import ClusterView
 from controller.sync.tools import Tools
 
 FABRICS = Resource(GROUP, VERSION, "Fabric", Fabric.plural, namespaced=True)
+LETTING_GO = frozenset({Action.FORGET, Action.PRUNE})
 JITTER = 0.1  # of the interval: a thousand fabrics made together shall not poll together
 SHORTEST_CAP = 30.0  # seconds: the longest back-off is the interval, but never less than this
 
@@ -96,6 +97,7 @@ class Fabrics:
                 await self._remove(key, fabric)
                 return
             if fabric.spec.suspend:
+                await self._remember(key, fabric)
                 await self.jobs.hold(key, "the Fabric is suspended; kubectl tandem resume lets it run again")
                 return
             await self._ensure_finalizer(key, fabric)
@@ -128,6 +130,7 @@ class Fabrics:
                 await self.jobs.begin(job, run, service)
             self._tools.statuses.announce(FABRICS, body, progress_status(body, self._tools.now()))
             await service.run(run)
+            self._tell_freed(key, {one for one, change in run.changes.items() if change.action in LETTING_GO})
             await self._report(key, body, fabric, service, run)
             if job is not None:
                 await self.jobs.finish(job, run, service)
@@ -219,9 +222,19 @@ class Fabrics:
         entry = self._entries.pop(key, None)
         if entry is None:
             return ""
+        self._tell_freed(key, set(entry.service.state.bases))
         entry.service.state.view.close()
         self._tools.metrics.fabrics(len(self._entries))
         return entry.service.state.profile.uid
+
+    async def _remember(self, key: ObjectKey, fabric: Fabric) -> None:
+        """A suspended fabric does nothing, but what it holds is still its own: others have to know."""
+        await self._ensure_finalizer(key, fabric)
+        try:
+            profile = profile_of(fabric, self._tools.installation)
+        except StalledError:
+            return  # it holds nothing, and keeps its conditions
+        await (await self._entry(key, profile)).service.load()
 
     async def _ensure_finalizer(self, key: ObjectKey, fabric: Fabric) -> None:
         """No deletion of a Fabric may pass unseen, so it carries our finalizer before anything is done for it."""
@@ -356,6 +369,15 @@ class Fabrics:
                 )
                 state.view.forget_unserved(kinds)
                 state.watches_stale = True
+                self._queue.add(key)
+
+    def _tell_freed(self, left: ObjectKey, freed: set[ObjectKey]) -> None:
+        """A fabric let go of objects: others that wait for one of them look at it again."""
+        for key, entry in self._entries.items():
+            state = entry.service.state
+            waiting = {one for one in freed if one in state.conflicts or one in state.exceptions}
+            if key != left and waiting:
+                state.dirty |= waiting
                 self._queue.add(key)
 
     def _rivals(self, profile: Profile, key: ObjectKey, actual: Actual) -> Rivalry:

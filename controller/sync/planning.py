@@ -128,6 +128,9 @@ class Planner:
         blob = declared.origin.blob if declared.origin else ""
         remembered = refused is not None and (refused.blob, refused.live) == (blob, live_digest(actual.content))
         rivalry = self._rivalry(key, declared, actual)
+        state.released.pop(key, None)
+        if rivalry.released:
+            state.released[key] = rivalry.released
         return Facts(
             gone_for=None if vanished is None else timedelta(seconds=now - vanished),
             takeover=rivalry.takeover,

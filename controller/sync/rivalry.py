@@ -15,12 +15,14 @@ class Rivalry:
     """What the other fabrics of this installation have to do with an object.
 
     `takeover`: the other fabric's manager on it no longer stands for anything. `handover`: why to wait for another
-    fabric first. `declared_elsewhere`: another fabric of the same branch declares it now.
+    fabric first. `declared_elsewhere`: another fabric of the same branch declares it now. `released`: managers of
+    fabrics that let go of it, to be taken off the object once it is taken over.
     """
 
     takeover: bool = False
     handover: str = ""
     declared_elsewhere: bool = False
+    released: tuple[str, ...] = ()
 
 
 NO_RIVAL = Rivalry()

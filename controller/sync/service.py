@@ -19,6 +19,7 @@ from controller.api.v1alpha1.syncconflict import ConflictState
 from controller.errors import Reason, StalledError, TandemError, WaitingError
 from controller.git.errors import ObjectMissingError
 from controller.git.mirror import Mirror
+from controller.git.snapshot import Snapshot
 from controller.objects import ObjectKey
 from controller.runtime.logging import bind_revision
 from controller.store.history import Archived
@@ -127,6 +128,11 @@ class FabricService:
         self.state.profile = profile_in(self.state.profile.rules.epoch, profile)
 
     def look_again(self) -> None:
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The local copy of the branch; None before the first fetch."""
+        return None if self._mirror is None else self._mirror.snapshot
+
         """The branch may have moved: the next run fetches."""
         self._stale = True
 
@@ -134,7 +140,7 @@ class FabricService:
         """Walk the way once. What stops it is kept in `run.problem`; only programming errors are raised."""
         run.revision_before = self.state.seen_commit
         try:
-            await self._load()
+            await self.load()
             await self._refuse_misread()
             await self._see(run)
             await self._converge(run)
@@ -146,7 +152,7 @@ class FabricService:
 
     async def preview(self, run: Run) -> Plan:
         """The plan of everything, without carrying anything out or writing anything down."""
-        await self._load()
+        await self.load()
         await self._see(run)
         if run.problem is not None:
             raise run.problem
@@ -163,7 +169,7 @@ class FabricService:
 
     # --- seeing both sides -----------------------------------------------------------------------------------------
 
-    async def _load(self) -> None:
+    async def load(self) -> None:
         """After a start: what the database and the cluster remember of this fabric."""
         if self._loaded:
             return

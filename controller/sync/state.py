@@ -67,6 +67,7 @@ class FabricState:
     refused: dict[ObjectKey, Refusal] = field(default_factory=dict)
     rebased: set[ObjectKey] = field(default_factory=set)
     guards: tuple[Guard, ...] = ()
+    released: dict[ObjectKey, tuple[str, ...]] = field(default_factory=dict)  # names to take off when we take it over
     told: set[str] = field(default_factory=set)  # topics of the faults that Events stand for
     fights: FightLog = field(default_factory=FightLog)
 

@@ -98,6 +98,8 @@ def unbased(view: View) -> Change | Question:
     if not wanted or view.facts.same:
         return carried_out(view, Row.DECLARED_AS_IS, Settlement(applies=True), Action.ADOPT, always=True)
     is_clash = view.direction is Direction.CLUSTER_TO_GIT
+    if not is_clash and view.facts.takeover and all(_is_given_up(view, edit) for edit in wanted):
+        return carried_out(view, Row.DECLARED_OTHERWISE, Settlement(list(wanted), applies=True), Action.TAKE_OVER)
     message = f"Git declares an object that was there already, with other values at {paths_text(wanted)}"
     return _decided(
         view,
@@ -109,6 +111,11 @@ def unbased(view: View) -> Change | Question:
             message=message,
         ),
     )
+
+
+def _is_given_up(view: View, edit: FieldEdit) -> bool:
+    """Whether the value is nobody's, or only of fabrics that let go of the object."""
+    return not edit.old_present or all(entry.is_of_fabric for entry in view.owners.of(edit.path))
 
 
 def unproven(view: View) -> Change | Question:

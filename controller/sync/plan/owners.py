@@ -34,6 +34,11 @@ class Entry:
         """Whether it came through the status subresource: never anybody's intent."""
         return self.subresource == "status"
 
+    @property
+    def is_of_fabric(self) -> bool:
+        """Whether some fabric applied it, of whatever installation."""
+        return self.manager.startswith(FABRIC_PREFIX)
+
 
 class Owners:
     """The owners of one live object's fields, as seen through one apiVersion."""
@@ -65,7 +70,7 @@ class Owners:
     def rivals(self, own: str) -> tuple[str, ...]:
         """Other fabrics' managers on the object, in the order of names."""
         entries = (*self._entries, *self._others)
-        names = {entry.manager for entry in entries if entry.manager.startswith(FABRIC_PREFIX)}
+        names = {entry.manager for entry in entries if entry.is_of_fabric}
         return tuple(sorted(names - {own}))
 
     def _holding(self, path: Path) -> Iterator[Entry]:
