@@ -127,12 +127,12 @@ class FabricService:
         """The Fabric was written, its spec is the same: annotations may be others."""
         self.state.profile = profile_in(self.state.profile.rules.epoch, profile)
 
-    def look_again(self) -> None:
     @property
     def snapshot(self) -> Snapshot | None:
         """The local copy of the branch; None before the first fetch."""
         return None if self._mirror is None else self._mirror.snapshot
 
+    def look_again(self) -> None:
         """The branch may have moved: the next run fetches."""
         self._stale = True
 
