@@ -32,6 +32,8 @@ def configure(parser: Parser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Walk through it; 1 as soon as a step is not true."""
+    if options.kubeconfig is not None:
+        options.parser.error("the demo makes a cluster of its own; `dev --use-cluster` works on yours")
     try:
         return run_demo(DemoOptions(options.data_dir, options.timeout, controller=not options.no_controller))
     except ControlPlaneError as error:

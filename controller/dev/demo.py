@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from controller.dev import sample
+from controller.dev.cluster import own_cluster
 from controller.dev.dev import session_folder
 from controller.dev.errors import ControlPlaneError, StartError
 from controller.dev.interruption import interruptible
 from controller.dev.narration import Narration
 from controller.dev.progress import Progress
-from controller.dev.session import Session, Setup, needed_programs
+from controller.dev.repository import check_git
+from controller.dev.session import Session, Setup
 from controller.dev.stage import Stage
 from controller.dev.waiting import NotYetError, wait_for
 
@@ -44,12 +46,13 @@ def run_demo(options: DemoOptions) -> int:
     with interruptible(), session_folder(options.data_dir, "demo", progress) as folder:
         if any(folder.iterdir()):
             raise StartError(f"{folder} is not empty: the demo starts from nothing; give another --data-dir")
-        programs = needed_programs(progress)
+        check_git()
+        cluster = own_cluster(folder, progress, lasting=False)
         narration.title("Tandem on a real Kubernetes API server and a real Git server, all on this machine")
         began = time.monotonic()
         first = {sample.SETTINGS: sample.document(sample.SETTINGS)}
-        setup = Setup(first, lasting=False, controller=options.controller)
-        with Session(programs, folder, setup, progress) as session:
+        setup = Setup(first, options.controller)
+        with Session(cluster, folder, setup, progress) as session:
             started = time.monotonic()
             Demo(Stage(session), narration, options.patience).walk()
             ended = time.monotonic()

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from controller.dev import sample
 from controller.dev.children import Child
+from controller.dev.cluster import Loan, lent_cluster, own_cluster
 from controller.dev.errors import ControlPlaneError, StartError
 from controller.dev.interruption import interruptible
 from controller.dev.kubectl import command_folders
 from controller.dev.progress import Progress
-from controller.dev.session import Session, Setup, needed_programs
+from controller.dev.repository import check_git
+from controller.dev.session import Session, Setup
 
 LOOK = 0.5  # seconds between two looks at whether everything runs
 SHORT_LIFE = 10.0  # seconds; whatever ends sooner after its start …
@@ -30,6 +32,7 @@ class DevOptions:
     """What `tandem dev` was asked for."""
 
     data_dir: Path | None = None  # None: a new folder, removed at the end
+    loan: Loan | None = None  # None: a control plane of its own
 
 
 def run_dev(options: DevOptions) -> int:
@@ -38,10 +41,12 @@ def run_dev(options: DevOptions) -> int:
     began = time.monotonic()
     with interruptible(), session_folder(options.data_dir, "dev", progress) as folder:
         try:
-            programs = needed_programs(progress)
-            setup = Setup(sample.documents(), lasting=options.data_dir is not None)
-            with Session(programs, folder, setup, progress) as session:
-                print(instructions(session, time.monotonic() - began), flush=True)
+            check_git()
+            lasting = options.data_dir is not None
+            loan = options.loan
+            cluster = lent_cluster(loan, folder) if loan else own_cluster(folder, progress, lasting=lasting)
+            with Session(cluster, folder, Setup(sample.documents()), progress) as session:
+                print(instructions(session, time.monotonic() - began, lasting=lasting), flush=True)
                 _Keeper(session.children, progress).keep_up()
         except KeyboardInterrupt:
             progress.say("Stopped.")
@@ -71,18 +76,19 @@ def session_folder(chosen: Path | None, purpose: str, progress: Progress) -> Ite
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def instructions(session: Session, seconds: float) -> str:
+def instructions(session: Session, seconds: float, *, lasting: bool) -> str:
     """What to type, and where everything is. Each indented line can be typed as it stands.
 
     The variables of the last export are the controller's settings: `tandem plan` reads its database and has its rules.
     """
     path = os.pathsep.join([*command_folders(session.kubectl.program), ""])
     data = shlex.quote(str(session.controller.folder))
-    fate = "kept" if session.setup.lasting else "removed at the end"
+    fate = "kept" if lasting else "removed at the end"
+    logs = "\n           ".join(dict.fromkeys(str(log) for log in _logs(session)))
     return f"""
 Tandem is up ({seconds:.1f} s). In another terminal:
 
-  export KUBECONFIG={shlex.quote(str(session.plane.kubeconfig))}
+  export KUBECONFIG={shlex.quote(str(session.cluster.kubeconfig))}
   export PATH={shlex.quote(path)}$PATH
   export TANDEM_DATA_DIR={data} TANDEM_ALLOW_INSECURE_GIT=true TANDEM_ALLOW_NAMESPACES='*'
 
@@ -104,13 +110,18 @@ How it is going, what a run would change, and what waits for a decision:
   kubectl get tandem
 
 Metrics    {session.controller.url}/metrics
-Logs       {session.controller.child.log}
-           {session.plane.etcd.log.parent}
-           {session.folder / "git-requests.log"}
+Logs       {logs}
 State      {session.folder} ({fate})
 
 Ctrl-C ends it all.
 """
+
+
+def _logs(session: Session) -> Iterator[Path]:
+    yield session.controller.child.log
+    if session.cluster.plane is not None:
+        yield session.cluster.plane.etcd.log.parent
+    yield session.folder / "git-requests.log"
 
 
 class _Keeper:

@@ -1,13 +1,12 @@
 """Everything at once: a Kubernetes control plane, a Git server with a sample repository, a Fabric, the controller.
 
 `tandem dev` keeps a session up for a person (dev.py), the demo walks through a story on one (demo.py). All of its state
-is in one folder, from which it starts again.
+is in one folder, from which it starts again; only a cluster that somebody lent keeps its own.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -20,21 +19,20 @@ from urllib.parse import urlsplit
 
 from controller.api.crd import crd_files
 from controller.dev import sample
-from controller.dev.build import ensure_programs
 from controller.dev.certificates import write_private
 from controller.dev.children import Child
+from controller.dev.cluster import Cluster
 from controller.dev.controllerprocess import ControllerProcess
-from controller.dev.controlplane import ControlPlane, Options
-from controller.dev.errors import StartError
+from controller.dev.errors import CommandError, StartError
 from controller.dev.gitserver import GitServer
 from controller.dev.kubectl import Kubectl
-from controller.dev.locate import Programs
 from controller.dev.ports import free_port
 from controller.dev.progress import Progress
-from controller.dev.repository import Clone, ServerRepository, check_git
+from controller.dev.repository import Clone, ServerRepository
 from controller.dev.waiting import NotYetError, wait_for
 
 SYNCED = 60.0  # seconds until the sample must be in step; about one where nothing else runs
+LEAVE = 5.0  # seconds for the Fabric to go from a cluster that stays
 GIT_USER = "dev"
 
 
@@ -43,21 +41,20 @@ class Setup:
     """How a session differs from the usual one."""
 
     documents: Mapping[str, str]  # what a new repository holds
-    lasting: bool = True  # whether its folder outlives it: else the database need not reach the disk
     controller: bool = True  # whether there is one
 
 
 class Session:
     """One session. A context manager; only in the main thread (see children.py)."""
 
-    def __init__(self, programs: Programs, folder: Path, setup: Setup, progress: Progress) -> None:
+    def __init__(self, cluster: Cluster, folder: Path, setup: Setup, progress: Progress) -> None:
         self.folder = folder
         self.setup = setup
         self._progress = progress
         self._stack = ExitStack()
-        self.plane = ControlPlane(programs, folder / "controlplane", Options(fsync=setup.lasting))
-        self.kubectl = Kubectl(programs.kubectl, self.plane.kubeconfig, folder / "kubectl-cache")
-        self.controller = ControllerProcess(self.plane.kubeconfig, folder / "controller")
+        self.cluster = cluster
+        self.kubectl = Kubectl(cluster.kubectl, cluster.kubeconfig, folder / "kubectl-cache")
+        self.controller = ControllerProcess(cluster.kubeconfig, folder / "controller")
         self._password = ""
         self._git: GitServer | None = None
 
@@ -87,8 +84,9 @@ class Session:
     @property
     def children(self) -> list[Child]:
         """The processes that have to run."""
-        plane = [child for child in (self.plane.etcd, self.plane.apiserver, self.plane.controller_manager) if child]
-        return [*plane, self.controller.child] if self.setup.controller else plane
+        plane = self.cluster.plane
+        servers = [plane.etcd, plane.apiserver, plane.controller_manager] if plane else []
+        return [child for child in (*servers, self.controller.child if self.setup.controller else None) if child]
 
     @contextmanager
     def step(self, done: str) -> Iterator[None]:
@@ -101,9 +99,10 @@ class Session:
     def start(self) -> None:
         """Bring everything up; a new sample is in step then. Stops again what it started when that fails."""
         with self._stack as undo:
-            with self.step("Kubernetes API server, etcd and controller manager"):
-                self.plane.start()
-                undo.callback(self.plane.stop)
+            if (plane := self.cluster.plane) is not None:
+                with self.step("Kubernetes API server, etcd and controller manager"):
+                    plane.start()
+                    undo.callback(plane.stop)
             with self.step("Tandem's custom resources: Fabric, SyncJob, SyncConflict"):
                 self._install_definitions()
             with self.step("Git server with a sample repository, and a Fabric for it"):
@@ -116,6 +115,8 @@ class Session:
                     self.controller.start()
                     if is_new:  # one that is there may be suspended, or have conflicts that wait
                         self._wait_synced()
+                if plane is None:
+                    undo.callback(self._take_leave)
             self._stack = undo.pop_all()
 
     def stop(self) -> None:
@@ -194,11 +195,9 @@ class Session:
             self.kubectl("patch", "fabric", sample.NAME, "--type=merge", f"--patch={json.dumps(patch)}")
         return found is None
 
-
-def needed_programs(progress: Progress) -> Programs:
-    """What a session runs on; builds the control plane the first time. Raises `ControlPlaneError`."""
-    check_git()
-    programs = ensure_programs(os.environ, progress).programs
-    if programs is None:
-        raise StartError("the programs of the control plane are not there")
-    return programs
+    def _take_leave(self) -> None:
+        """Delete the Fabric of a cluster that goes on without us, while there is a controller to let it go."""
+        try:
+            self.kubectl("delete", "fabric", sample.NAME, "--ignore-not-found", f"--timeout={LEAVE:g}s")
+        except CommandError as error:
+            self._progress.say(f"The Fabric {sample.NAME} is left in the cluster: {error}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.processes import children_of
 from tests.support.wait import wait_until
 
-COMES_UP = 60.0  # seconds; eight where nothing else runs
+COMES_UP = 100.0  # seconds; eight where nothing else runs
 ENDS = 30.0  # seconds, for a command that ends by itself
 
 
@@ -60,7 +60,10 @@ class Foreground:
             over = self.process.poll() is not None
             return text in self.stdout + self.stderr or over
 
-        wait_until(said, deadline)
+        try:
+            wait_until(said, deadline)
+        except AssertionError:
+            raise AssertionError(f"{text!r} was not said within {deadline:g} s:\n{self.stderr[-4000:]}") from None
         assert text in self.stdout + self.stderr, f"it ended with {self.process.returncode}:\n{self.stderr}"
 
     def end(self, signal: int, deadline: float = ENDS) -> int:
