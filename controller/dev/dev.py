@@ -68,7 +68,10 @@ def session_folder(chosen: Path | None, purpose: str, progress: Progress) -> Ite
     try:
         yield folder
     except ControlPlaneError:
-        progress.say(f"Logs and data of this try are left in {folder}.")
+        if any(folder.iterdir()):
+            progress.say(f"Logs and data of this try are left in {folder}.")
+        else:
+            folder.rmdir()
         raise
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
