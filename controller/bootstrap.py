@@ -78,20 +78,26 @@ async def assembled(
         config = await load_config(settings.kubeconfig, settings.context)
         component = "controller" if makes_identity else "cli"
         client = await stack.enter_async_context(
-            KubeClient(config, in_flight=settings.in_flight, timeout=settings.request_timeout, component=component)
+            KubeClient(
+                config,
+                in_flight=settings.in_flight,
+                timeout=settings.request_timeout,
+                observe=metrics.api_request,
+                component=component,
+            )
         )
         store = await Store.open(settings.database_url)
         stack.push_async_callback(store.close)
-        pool = ReflectorPool(client)
+        pool = ReflectorPool(client, broken=metrics.watch_restarted)
         stack.push_async_callback(pool.close)
         writer = Writer(client, pool)
         discovery = Discovery(client)
         stack.push_async_callback(discovery.close)
-        parser = await stack.enter_async_context(ParserPool(settings.bounds))
+        parser = await stack.enter_async_context(ParserPool(settings.bounds, died=metrics.parser_restarted))
         rules = _url_rules(settings, config.server)
-        mirrors = Mirrors(settings.data_dir / "mirrors", rules, settings.git_timeout)
+        mirrors = Mirrors(settings.data_dir / "mirrors", rules, settings.git_timeout, metrics.git_call)
         stack.callback(mirrors.close)
-        recorder = EventRecorder(client)
+        recorder = EventRecorder(client, dropped=metrics.event_dropped)
         stack.push_async_callback(recorder.close)
         installation = (
             await installation_of(settings, client, writer, store)

@@ -9,12 +9,14 @@ anew and goes on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import pygit2
@@ -72,10 +74,24 @@ def local_reference(branch: str) -> str:
     return f"refs/heads/{quote(branch, safe='')}"
 
 
+T = TypeVar("T")
+
+Observe = Callable[[str, bool, float], None]
+"""Is told of every network call: `fetch` or `push`, whether it succeeded, and the seconds it took."""
+
+
 class Mirror:
     """One remote, as seen with one credential. Made by `Mirrors`; use it from one event loop."""
 
-    def __init__(self, url: str, credentials: Credentials, path: Path, rules: UrlRules, timeout: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials,
+        path: Path,
+        rules: UrlRules,
+        timeout: float,
+        observe: Observe = lambda *_: None,
+    ) -> None:
         check_url(url, rules)
         self.url = url
         self.path = path
@@ -85,6 +101,7 @@ class Mirror:
         self._copy = Copy(path)
         self._worker = Worker(f"git {path.name[:8]}", timeout + min(timeout, CONNECT_TIMEOUT), on_idle=self._copy.close)
         self._condition = Condition.UNSEEN
+        self._observe = observe
         self._turn = asyncio.Lock()
         self._next: dict[str, asyncio.Task[Head]] = {}
 
@@ -117,7 +134,7 @@ class Mirror:
         After an UnreachableError the push may have arrived all the same; the next fetch tells.
         """
         job = partial(self._push, PushOrder(commit, branch, expected))
-        return await self._worker.run(job, f"the push to {printable(self.url)}")
+        return await self._call("push", job, f"the push to {printable(self.url)}")
 
     def close(self) -> None:
         """Give back open files, soon; the mirror may be used again."""
@@ -133,7 +150,17 @@ class Mirror:
         """Wait for the fetch that is under way, then begin: from here on new callers have to wait for another."""
         async with self._turn:
             del self._next[branch]
-            return await self._worker.run(partial(self._fetch, branch), f"the fetch from {printable(self.url)}")
+            return await self._call("fetch", partial(self._fetch, branch), f"the fetch from {printable(self.url)}")
+
+    async def _call(self, call: str, job: Callable[[], T], what: str) -> T:
+        """A network call in the worker, told to the observer."""
+        began, succeeded = time.monotonic(), False
+        try:
+            answer = await self._worker.run(job, what)
+            succeeded = True
+            return answer
+        finally:
+            self._observe(call, succeeded, time.monotonic() - began)
 
     # What follows runs in the worker's thread.
 

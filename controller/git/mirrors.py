@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from controller.git.credentials import ANONYMOUS, Credentials
-from controller.git.mirror import Mirror
+from controller.git.mirror import Mirror, Observe
 from controller.git.remote import UrlRules, check_url, normalized_url
 from controller.git.transport import configure
 
@@ -19,11 +19,12 @@ def mirror_name(url: str, credentials: Credentials) -> str:
 class Mirrors:
     """All mirrors of this process, below one folder. `timeout`: seconds without progress until a call gives up."""
 
-    def __init__(self, folder: Path, rules: UrlRules, timeout: float) -> None:
+    def __init__(self, folder: Path, rules: UrlRules, timeout: float, observe: Observe = lambda *_: None) -> None:
         configure(timeout)
         self._folder = folder
         self._rules = rules
         self._timeout = timeout
+        self._observe = observe
         self._mirrors: dict[tuple[str, str], Mirror] = {}
 
     def get(self, url: str, credentials: Credentials = ANONYMOUS) -> Mirror:
@@ -35,7 +36,8 @@ class Mirrors:
         if mirror is None:
             check_url(url, self._rules)
             path = self._folder / mirror_name(url, credentials)
-            mirror = self._mirrors[url, credentials.digest] = Mirror(url, credentials, path, self._rules, self._timeout)
+            mirror = Mirror(url, credentials, path, self._rules, self._timeout, self._observe)
+            self._mirrors[url, credentials.digest] = mirror
         return mirror
 
     def forget(self, mirror: Mirror) -> None:

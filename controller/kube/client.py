@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import platform
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from importlib.metadata import version
 from io import BytesIO
 from typing import Self
@@ -40,6 +41,10 @@ _PAGE_BYTES = 4 << 20
 _PAGE_FIRST, _PAGE_MOST = 500, 5_000
 
 
+Observe = Callable[[str, int, float], None]
+"""Is told of every request that is not a watch: its method, the answer's status (0: none), the seconds it took."""
+
+
 class KubeClient:
     """One API server. `in_flight` bounds the sockets of requests; watches have their own. `timeout` is in seconds.
 
@@ -48,11 +53,18 @@ class KubeClient:
     """
 
     def __init__(
-        self, config: ClusterConfig, *, in_flight: int = 64, timeout: float = 30.0, component: str = "controller"
+        self,
+        config: ClusterConfig,
+        *,
+        in_flight: int = 64,
+        timeout: float = 30.0,
+        component: str = "controller",
+        observe: Observe = lambda *_: None,
     ) -> None:
         self.user_agent = f"tandem/{version('tandem-gitops')} ({component}; Python {platform.python_version()})"
         self._config = config
         self._timeout = timeout
+        self._observe = observe
         self._slots = asyncio.Semaphore(in_flight)
         self.sockets = Sockets()
         self._requests = self._session(aiohttp.ClientTimeout(total=timeout))
@@ -114,6 +126,7 @@ class KubeClient:
         rejected = False
         while True:
             await self._authorize(self._requests, rejected)
+            began, status = time.monotonic(), 0
             try:
                 async with self._requests.request(
                     method,
@@ -124,8 +137,11 @@ class KubeClient:
                     server_hostname=self._config.server_name,
                 ) as response:
                     answer = await response.read()
+                    status = response.status
             except (aiohttp.ClientError, OSError) as error:  # asyncio's TimeoutError is an OSError
                 raise self._unreachable(error) from error
+            finally:
+                self._observe(method, status, time.monotonic() - began)
             if response.status < 300:
                 return answer
             failure = translate(response.status, answer, f"{method} {url.path}", headers.get("Content-Type", ""))

@@ -50,11 +50,13 @@ class EventRecorder:
         client: KubeClient,
         component: str = "tandem.dev/controller",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        dropped: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._component = component
         self._instance = socket.gethostname()[:128] or "tandem"
         self._now = now
+        self._dropped = dropped
         self._recent: dict[tuple[str, ...], _Event] = {}
         self._queue: asyncio.Queue[_Event] = asyncio.Queue(_QUEUE)
         self._task = asyncio.create_task(self._write_all(), name="events")
@@ -86,6 +88,7 @@ class EventRecorder:
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
+            self._dropped()
             _log.warning("too many events at once; dropped: %s %s: %s", key, reason, note)
 
     async def flush(self) -> None:
@@ -127,6 +130,7 @@ class EventRecorder:
             try:
                 await self._write(event)
             except TandemError as error:
+                self._dropped()
                 _log.warning("an event was not written: %s: %s", event.body["reason"], error)
             finally:
                 self._queue.task_done()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from controller.kube.client import KubeClient
@@ -21,9 +21,12 @@ Scope = tuple[str, str | None]  # (path of the collection in all namespaces, nam
 class ReflectorPool:
     """Reflectors by (resource, namespace), counted. Helm's release Secrets are never listed nor watched."""
 
-    def __init__(self, client: KubeClient, timing: WatchTiming | None = None) -> None:
+    def __init__(
+        self, client: KubeClient, timing: WatchTiming | None = None, broken: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._client = client
         self._timing = timing or WatchTiming()
+        self._broken = broken
         self._reflectors: dict[Scope, Reflector] = {}
         self._uses: dict[Scope, int] = {}
         self._stopping: set[asyncio.Task[None]] = set()
@@ -33,7 +36,9 @@ class ReflectorPool:
         scope = _scope(resource, namespace)
         if scope not in self._reflectors:
             selectors = _SELECTORS.get(resource.path(), "")
-            reflector = Reflector(self._client, resource, scope[1], selectors=selectors, timing=self._timing)
+            reflector = Reflector(
+                self._client, resource, scope[1], selectors=selectors, timing=self._timing, broken=self._broken
+            )
             reflector.start()
             self._reflectors[scope] = reflector
         self._uses[scope] = self._uses.get(scope, 0) + 1

@@ -69,7 +69,7 @@ class Reflector:
     """The objects of one resource in one namespace, or in all (`namespace` None).
 
     `synced`: a complete list is held and the watch continues it; while it is not, absence means nothing. `error` says
-    why not. `list_resource_version` is that of the latest complete list. `objects` is keyed by (namespace, name).
+    why not; `broken` is told the kind of every list and watch that failed. `list_resource_version` is that of the latest complete list. `objects` is keyed by (namespace, name).
     Callbacks run in the loop, one after the other, and must not block; what they raise is logged and ends nothing.
     """
 
@@ -81,6 +81,7 @@ class Reflector:
         *,
         selectors: str = "",
         timing: WatchTiming | None = None,
+        broken: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.resource = resource
@@ -90,6 +91,7 @@ class Reflector:
         self._client = client
         self._selectors = selectors
         self._timing = timing or WatchTiming()
+        self._broken = broken
         self._clock = clock
         self._cache = ObjectCache()
         self._echo = EchoFilter()
@@ -193,6 +195,7 @@ class Reflector:
                     continue
             failures += 1
             if error is not None:
+                self._broken(self.resource.kind)
                 self._note(error, failures)
             await asyncio.sleep(max(self._timing.pause(failures), getattr(error, "retry_after", 0.0)))
 

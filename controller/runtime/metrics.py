@@ -150,9 +150,9 @@ class Metrics:
         self._api_requests.labels(verb, str(code)).inc()
         self._api_seconds.labels(verb).observe(seconds)
 
-    def git_call(self, call: str, result: str, seconds: float) -> None:
-        """A Git network call ended: `call` is poll, fetch or push, `result` ok or failed."""
-        self._git_seconds.labels(call, result).observe(seconds)
+    def git_call(self, call: str, succeeded: bool, seconds: float) -> None:
+        """A Git network call ended: `call` is fetch (a poll that finds nothing new, too) or push."""
+        self._git_seconds.labels(call, "ok" if succeeded else "failed").observe(seconds)
 
     def parser_restarted(self) -> None:
         """A parser process died and is started again."""

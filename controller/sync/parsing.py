@@ -60,7 +60,9 @@ class ParserPool:
         cache_bytes: int = 32 << 20,
         timeout: float = _ANSWER_TIMEOUT,
         program: str = "controller.sync.parsing_child",
+        died: Callable[[], None] = lambda: None,
     ) -> None:
+        self._died = died
         arguments = (bounds or Bounds()).model_dump_json()
         self._children = [Child(program, arguments, timeout) for _ in range(children)]
         self._idle: asyncio.LifoQueue[Child] = asyncio.LifoQueue()
@@ -149,6 +151,10 @@ class ParserPool:
         child = await self._idle.get()
         try:
             await child.ask(request, answers, keep)
+        except ChildDiedError:
+            self._died()
+            child.kill()
+            raise
         except BaseException:
             child.kill()  # cancelled in the middle it would answer the wrong question next time
             raise

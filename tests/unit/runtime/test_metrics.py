@@ -84,7 +84,7 @@ def test_requests_by_verb_and_code(metrics: Metrics) -> None:
 
 
 def test_git_calls(metrics: Metrics) -> None:
-    metrics.git_call("push", "failed", 1.5)
+    metrics.git_call("push", False, 1.5)
     assert value(metrics, "tandem_git_seconds_sum", call="push", result="failed") == 1.5
 
 
