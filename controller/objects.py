@@ -73,20 +73,6 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """One declared object: its key, the version its document names, its canonical content, its place in Git.
-
-    `key.namespace` is already the default for a namespaced document without one, once the scope has been applied;
-    `content` has `stringData` folded into `data`.
-    """
-
-    key: ObjectKey
-    api_version: str
-    content: bytes
-    origin: Provenance
-
-
-@dataclass(frozen=True, slots=True)
 class Base:
     """What Git and the cluster last agreed on, for one object: both contents as they stood then, whole.
 

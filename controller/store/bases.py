@@ -27,7 +27,6 @@ _PART = 1000  # rows read between two turns of the loop
 _OF_FABRIC = bases.c.fabric_id == bindparam("fabric")
 _SELECT = select(bases).where(_OF_FABRIC)
 _COUNT = select(func.count()).select_from(bases).where(_OF_FABRIC)
-_HOLDERS = select(bases.c.fabric_id).where(is_key(bases)).order_by(bases.c.fabric_id)
 _DELETE = delete(bases).where(and_(_OF_FABRIC, is_key(bases)))
 _UPSERT = upsert(bases)
 
@@ -52,11 +51,6 @@ class Bases:
         """How many bases a fabric has."""
         async with self._database.snapshot() as connection:
             return int(await connection.scalar(_COUNT, {"fabric": fabric_id}) or 0)
-
-    async def holders(self, key: ObjectKey) -> list[int]:
-        """The ids of the fabrics that have a base of this object."""
-        async with self._database.snapshot() as connection:
-            return list(await connection.scalars(_HOLDERS, key_parameters(key)))
 
     async def write(self, fabric_id: int, rows: Mapping[ObjectKey, Base], dropped: Collection[ObjectKey] = ()) -> None:
         """Record `rows` and forget `dropped`, all or nothing. Raises FabricGoneError."""

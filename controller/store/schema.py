@@ -115,18 +115,6 @@ pushes = Table(
     Index(None, "fabric_id", "time"),
 )
 
-pending = Table(
-    "pending",
-    metadata,
-    _fabric(),
-    *_object(),
-    _text("uid"),
-    _text("branch"),
-    Column("deleted", Boolean, nullable=False),
-    Column("time", Float, nullable=False),
-    Column("edits", JSON, nullable=False),
-)
-
 refusals = Table(
     "refusals",
     metadata,

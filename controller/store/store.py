@@ -12,7 +12,6 @@ from controller.store.fabrics import FabricTable
 from controller.store.guards import GuardTokens
 from controller.store.history import Archive, History
 from controller.store.installation import InstallationTable
-from controller.store.pending import PendingEdits
 from controller.store.pushlog import PushLog
 from controller.store.refusals import Refusals
 
@@ -29,7 +28,6 @@ class Store:
         self.fabrics = FabricTable(database)
         self.bases = Bases(database)
         self.pushes = PushLog(database)
-        self.pending = PendingEdits(database)
         self.refusals = Refusals(database)
         self.guards = GuardTokens(database)
         self.history = History(database)

@@ -6,7 +6,6 @@ back. What a run found goes into the status, Events and the history here, in one
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from controller.kube.resources import Resource
 from controller.kube.watch import Change as LiveChange
 from controller.objects import Json, Kind, ObjectKey
 from controller.runtime.agenda import backoff
+from controller.runtime.clock import jittered
 from controller.runtime.configs import ConfigCache
 from controller.runtime.logging import bind_run
 from controller.runtime.queue import WorkQueue
@@ -43,7 +43,6 @@ from controller.sync.tools import Tools
 
 FABRICS = Resource(GROUP, VERSION, "Fabric", Fabric.plural, namespaced=True)
 LETTING_GO = frozenset({Action.FORGET, Action.PRUNE})
-JITTER = 0.1  # of the interval: a thousand fabrics made together shall not poll together
 SHORTEST_CAP = 30.0  # seconds: the longest back-off is the interval, but never less than this
 
 log = structlog.get_logger(__name__)
@@ -135,7 +134,7 @@ class Fabrics:
             if job is not None:
                 await self.jobs.finish(job, run, service)
         if run.fetched or entry.next_poll <= now:
-            entry.next_poll = self._clock() + profile.interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+            entry.next_poll = self._clock() + jittered(profile.interval)
         self._come_back(key, entry, run)
 
     def _take_up(self, entry: Entry, now: float) -> None:

@@ -15,7 +15,6 @@ from controller.store.errors import FabricGoneError
 from controller.store.fabrics import FabricRow
 from controller.store.guards import GuardRow
 from controller.store.history import Archived, RunRow
-from controller.store.pending import PendingEdit, PendingRow
 from controller.store.pushlog import Push, PushedObject, PushState
 from controller.store.refusals import Refusal
 from controller.store.schema import metadata
@@ -25,7 +24,6 @@ CONFIG = ObjectKey("", "ConfigMap", "shop", "settings")
 NAMESPACE = ObjectKey("", "Namespace", "", "shop")
 BASE = Base(b'{"a":1}', b'{"a":1,"b":null}', "u-1", "7", "epoch", "v1", Provenance("a.yaml", 3, 1, None, "b", "c"))
 PUSH = Push("c1", "main", "run-1", PushState.PREPARED, 100.0, (PushedObject(WEB, BASE), PushedObject(CONFIG, None)))
-PENDING = PendingRow("u-1", "main", 100.0, (PendingEdit("/spec/replicas", 1, None, new_present=True, manager="me"),))
 REFUSAL = Refusal("blob", "digest", Reason.FIELD_REFUSED, "spec.x", "unknown field")
 GUARD = GuardRow("t1", Reason.DELETION_GUARD, "2 deletions", frozenset({(WEB, "prune"), (CONFIG, "prune")}), 100.0, 2)
 RUN = RunRow(
@@ -144,27 +142,6 @@ async def test_a_commit_of_another_fabric_is_a_strangers(store: Store, fabric: F
     assert (await store.pushes.find(fabric.id, ["c1"]))["c1"].state is PushState.PREPARED
 
 
-async def test_pending_edits_tell_null_from_absence(store: Store, fabric: FabricRow) -> None:
-    edits = (
-        PendingEdit("/a", old=None, new=None, old_present=True, new_present=False),
-        PendingEdit("/b", new={"x": [1, None, "é"]}, old_present=False, manager="kubectl-edit"),
-    )
-    rows = {
-        WEB: PENDING,
-        CONFIG: PendingRow("u-2", "main", 1.5, edits),
-        NAMESPACE: PendingRow("u-3", "b", 2.0, (), True),
-    }
-    await store.pending.save(fabric.id, rows)
-    assert await store.pending.load_all(fabric.id) == rows
-
-
-async def test_pending_edits_are_replaced_and_dropped(store: Store, fabric: FabricRow) -> None:
-    await store.pending.save(fabric.id, {WEB: PENDING, CONFIG: PENDING})
-    await store.pending.save(fabric.id, {WEB: replace(PENDING, branch="other")})
-    await store.pending.drop(fabric.id, [CONFIG, NAMESPACE])
-    assert await store.pending.load_all(fabric.id) == {WEB: replace(PENDING, branch="other")}
-
-
 async def test_refusals_are_replaced_and_dropped(store: Store, fabric: FabricRow) -> None:
     await store.refusals.save(fabric.id, {WEB: REFUSAL, NAMESPACE: REFUSAL})
     await store.refusals.save(fabric.id, {WEB: replace(REFUSAL, blob="other", reason=Reason.UNKNOWN_FIELD)})
@@ -177,11 +154,8 @@ async def test_refusals_are_replaced_and_dropped(store: Store, fabric: FabricRow
 async def test_saving_and_dropping_nothing_is_fine(store: Store, fabric: FabricRow) -> None:
     await store.refusals.save(fabric.id, {})
     await store.refusals.drop(fabric.id, [])
-    await store.pending.save(fabric.id, {})
-    await store.pending.drop(fabric.id, [])
     await store.guards.confirm(fabric.id, [])
     assert await store.refusals.load_all(fabric.id) == {}
-    assert await store.pending.load_all(fabric.id) == {}
 
 
 async def test_a_token_stands_for_its_entries_until_it_is_dropped(store: Store, fabric: FabricRow) -> None:
@@ -226,7 +200,6 @@ async def test_a_dropped_fabric_leaves_nothing_and_nobody_else_loses_anything(st
         await store.fabrics.save_list_versions(row.id, {"/api/v1/configmaps": "7"})
         await store.bases.write(row.id, {WEB: BASE})
         await store.pushes.prepare(row.id, PUSH)
-        await store.pending.save(row.id, {WEB: PENDING})
         await store.refusals.save(row.id, {WEB: REFUSAL})
         await store.guards.save(row.id, GUARD)
         await store.history.record(row.id, replace(RUN, operation_id=f"op-{uid}"))

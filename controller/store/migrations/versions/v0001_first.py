@@ -66,15 +66,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_pushes_fabric_id_time", "pushes", ["fabric_id", "time"])
     _of_fabric(
-        "pending",
-        ("fabric_id", *KEY),
-        *_key(),
-        *_texts("uid", "branch"),
-        sa.Column("deleted", sa.Boolean(), nullable=False),
-        sa.Column("time", sa.Float(), nullable=False),
-        sa.Column("edits", sa.JSON(), nullable=False),
-    )
-    _of_fabric(
         "refusals",
         ("fabric_id", *KEY),
         *_key(),
