@@ -11,7 +11,7 @@ from controller.objects import Json
 from controller.runtime.events import Announcer, Subject
 from controller.sync.plan.model import Action
 from controller.sync.report import errors_of, place_of, untold
-from controller.sync.service import Run
+from controller.sync.run import Run
 from controller.sync.state import FabricState
 
 MOST_OBJECTS = 20  # Events about single objects in one run; the status lists the rest

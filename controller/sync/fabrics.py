@@ -36,7 +36,8 @@ from controller.sync.removal import remove_objects
 from controller.sync.report import findings_of, progress_status, stalled_status, status_of
 from controller.sync.rivalry import Rivalry
 from controller.sync.rivals import rivalry
-from controller.sync.service import FabricService, Run, new_run
+from controller.sync.run import Run, new_run
+from controller.sync.service import FabricService
 from controller.sync.state import FabricState
 from controller.sync.target import ClusterView
 from controller.sync.tools import Tools

@@ -26,7 +26,8 @@ from controller.sync.conflicts import MANAGER, owner_reference
 from controller.sync.plan.model import Action, Change, Direction, Guard, Resolution, Strategy
 from controller.sync.planning import Request
 from controller.sync.profile import Profile
-from controller.sync.service import FabricService, Run
+from controller.sync.run import Run
+from controller.sync.service import FabricService
 from controller.sync.tools import Tools
 
 SYNC_JOBS = Resource(GROUP, VERSION, "SyncJob", api.SyncJob.plural, namespaced=True)

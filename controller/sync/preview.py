@@ -21,7 +21,8 @@ from controller.sync.plan.explain import Explanation, explain
 from controller.sync.plan.model import Change, Guard, Plan
 from controller.sync.planning import Request
 from controller.sync.rivalry import NO_RIVAL
-from controller.sync.service import FabricService, new_run
+from controller.sync.run import new_run
+from controller.sync.service import FabricService
 from controller.sync.state import FabricState
 from controller.sync.target import ClusterView
 from controller.sync.tools import Tools

@@ -59,6 +59,7 @@ class FabricState:
     writing: set[ObjectKey] = field(default_factory=set)
     retry: set[ObjectKey] = field(default_factory=set)  # to be planned again at the back-off, whatever happens
     exceptions: dict[ObjectKey, Exceptional] = field(default_factory=dict)
+    left_alone: set[ObjectKey] = field(default_factory=set)  # in conflict, disabled, unknown on a side, waited for
     conflicts: dict[ObjectKey, Conflict] = field(default_factory=dict)
     resolutions: dict[ObjectKey, Resolution] = field(default_factory=dict)
     misread: dict[ObjectKey, str] = field(default_factory=dict)  # decisions that cannot be read, and why
@@ -66,8 +67,8 @@ class FabricState:
     drift: dict[ObjectKey, Drift] = field(default_factory=dict)
     refused: dict[ObjectKey, Refusal] = field(default_factory=dict)
     rebased: set[ObjectKey] = field(default_factory=set)
-    guards: tuple[Guard, ...] = ()
     released: dict[ObjectKey, tuple[str, ...]] = field(default_factory=dict)  # names to take off when we take it over
+    guards: tuple[Guard, ...] = ()
     told: set[str] = field(default_factory=set)  # topics of the faults that Events stand for
     fights: FightLog = field(default_factory=FightLog)
 
@@ -82,13 +83,16 @@ class FabricState:
         else:
             self.vanished.pop(key, None)
             as_agreed = base is not None and base.actual == change.new.content and base.uid == change.new.uid
-            unsettled = key in self.exceptions or key in self.conflicts or key in self.dirty
-            if as_agreed and not change.new.deleting and not unsettled:
+            if as_agreed and not change.new.deleting and not self.is_unsettled(key):
                 return False
         if base is None and not self.is_of_interest(key):
             return False
         self.dirty.add(key)
         return True
+
+    def is_unsettled(self, key: ObjectKey) -> bool:
+        """Whether there may be more to do for the object than to leave it as it was agreed."""
+        return key in self.dirty or key in self.exceptions or key in self.left_alone
 
     def is_of_interest(self, key: ObjectKey) -> bool:
         """Whether an object without a base matters: Git declares it, its kind is imported, or it is waited for."""

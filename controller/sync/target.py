@@ -96,6 +96,9 @@ class ClusterView:
         """A of one object."""
         reflector = self._reflector(key, api_version)
         if reflector is None:
+            resource = self.resource(key, api_version)
+            if resource is not None and resource.namespaced != bool(key.namespace):
+                return Actual()  # no object of this kind can be there
             message = f"the API server does not serve {key.kind} of {key.group or 'the core group'}"
             return Actual(Presence.UNKNOWN, reason=Reason.KIND_UNKNOWN, message=message)
         if not reflector.synced:
@@ -116,10 +119,6 @@ class ClusterView:
                     if self._scope.holds(key):
                         found.append((key, reflector.resource.api_version))
         return found
-
-    def is_covered(self, kind: Kind) -> bool:
-        """Whether any version of the kind is watched."""
-        return kind in self._covered
 
     def errors(self) -> list[tuple[Resource, str | None, Reason, str]]:
         """(kind, namespace, reason, message) of every list or watch that fails now."""

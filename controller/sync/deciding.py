@@ -1,0 +1,53 @@
+"""What a plan means for the SyncConflicts: shown where nobody decided yet, settled where both sides are one again."""
+
+from __future__ import annotations
+
+from controller.api.v1alpha1.syncconflict import ConflictState
+from controller.errors import Reason
+from controller.sync.conflicts import ConflictDesk
+from controller.sync.plan.model import Action, Plan
+from controller.sync.run import Run
+from controller.sync.state import FabricState
+
+
+async def refuse_misread(desk: ConflictDesk, state: FabricState) -> None:
+    """Decisions that cannot be read are taken away, and say why."""
+    while state.misread:
+        key, message = state.misread.popitem()
+        await desk.fail(key, Reason.RESOLUTION_FAILED, message)
+
+
+async def show_conflicts(desk: ConflictDesk, state: FabricState, plan: Plan, run: Run) -> None:
+    """Show what the plan could not decide; a decision that it could not carry out is taken away, and says why."""
+    for change in plan.changes:
+        if change.conflict is None:
+            continue
+        state.conflicts[change.key] = change.conflict
+        if change.key in state.resolutions:
+            del state.resolutions[change.key]
+            await desk.show(change)
+            await desk.fail(change.key, change.reason or Reason.RESOLUTION_FAILED, change.message)
+        elif await desk.show(change):
+            run.conflicts_opened += 1
+            run.results.count(Action.CONFLICT)
+
+
+async def settle_conflicts(desk: ConflictDesk, state: FabricState, plan: Plan, run: Run) -> None:
+    """Conflicts of objects that were brought together, by a decision or by themselves."""
+    for change in plan.changes:
+        key = change.key
+        if not change.resolved:
+            continue
+        if key in state.dirty or key in state.unpushed:
+            continue
+        if key in run.results.failed:
+            if key in state.resolutions:
+                del state.resolutions[key]
+                await desk.fail(key, Reason.RESOLUTION_FAILED, run.results.failed[key].message)
+            continue
+        decided = state.resolutions.pop(key, None) is not None or run.request.force is not None
+        how = ConflictState.RESOLVED if decided else ConflictState.SUPERSEDED
+        message = "Both sides hold the decided values" if decided else "Both sides agree again"
+        if await desk.settle(key, how, message):
+            run.conflicts_settled += 1
+            run.results.count(change.action)

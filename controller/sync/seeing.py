@@ -1,0 +1,135 @@
+"""Both sides as they are now: the branch fetched and read, and a watch on every kind that it names.
+
+Only what moved is looked at. What was seen lies in the fabric's memory, and every object it may concern is dirty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from controller.errors import Reason, TandemError, WaitingError
+from controller.git.errors import ObjectMissingError
+from controller.git.mirror import Mirror
+from controller.runtime.logging import bind_revision
+from controller.sync.declared import Blob
+from controller.sync.ledger import Ledger
+from controller.sync.run import Run
+from controller.sync.source import Diff, Sight
+from controller.sync.state import FabricState
+from controller.sync.target import Version
+from controller.sync.tools import Tools
+
+LIST_PATIENCE = 30.0  # seconds to wait for the first complete lists; what is missing then is unknown
+
+
+class Lookout:
+    """Sees for one fabric. `stale`: the branch has to be looked at again; `troubled`: its Secret has to be read again,
+    because the last run did not go its whole way; `mirror`: the local copy, None before the first fetch."""
+
+    def __init__(self, tools: Tools, state: FabricState, ledger: Ledger) -> None:
+        self._tools = tools
+        self._state = state
+        self._ledger = ledger
+        self.mirror: Mirror | None = None
+        self.stale = True
+        self.troubled = False
+
+    async def see(self, run: Run) -> None:
+        """Fetch, read what changed, and watch what it names. A remote that fails does not stop drift correction."""
+        try:
+            if self.stale:
+                await self.fetch(run)
+        except WaitingError as error:
+            if not self._state.seen_commit:
+                raise
+            run.problem = error
+        await self.watch()
+
+    async def fetch(self, run: Run) -> None:
+        """Look where the branch is, and read what changed. A refused credential is read again once."""
+        state, source, tools = self._state, self._state.profile.source, self._tools
+        direction = state.profile.rules.direction
+        try:
+            mirror = self.mirror = await tools.source.mirror(state.profile, reread=self.troubled)
+            sight = await tools.source.look(mirror, source, direction)
+        except TandemError as error:
+            if error.reason is Reason.AUTHENTICATION_FAILED:
+                mirror = self.mirror = await tools.source.mirror(state.profile, reread=True)
+                sight = await tools.source.look(mirror, source, direction)
+            else:
+                raise
+        bind_revision(sight.commit)
+        run.fetched = f"{source.branch}@{sight.commit[:12]}" if sight.commit else f"{source.branch}, not made yet"
+        self.stale = False
+        await self._read(mirror, sight)
+
+    async def _read(self, mirror: Mirror, sight: Sight) -> None:
+        """Take over what changed in the directory; the same tree is no work at all."""
+        state = self._state
+        state.dirty |= await self._ledger.recover_pushes(mirror, sight.commit)
+        if sight.commit != state.seen_commit:
+            known = state.planned_commit
+            rewritten = bool(known) and not mirror.snapshot.is_ancestor(known, sight.commit) if sight.commit else False
+            state.rewritten = rewritten and mirror.snapshot.merge_base(known, sight.commit) is None
+        state.moved_source = bool(self._ledger.row.url) and self._ledger.fingerprint != state.profile.source.fingerprint
+        if sight.tree != state.seen_tree or not state.seen_commit:
+            first = not state.seen_commit
+            diff = await self._diff(mirror, sight)
+            brought = None if not first else self._changed_since_planned(mirror, sight)
+            state.kinds |= await state.view.resolve(_versions(diff.files.values()))
+            state.dirty |= state.declared.update(diff.files, state.profile.scope, state.kinds, state.bases, brought)
+            state.path_rules = diff.rules
+            state.watches_stale = state.watches_stale or bool(diff.files)
+        state.seen_commit, state.seen_tree, state.git_changed_at = sight.commit, sight.tree, sight.time or None
+
+    async def _diff(self, mirror: Mirror, sight: Sight) -> Diff:
+        """What changed since the tree that was seen last."""
+        state, source = self._state, self._tools.source
+        try:
+            return await source.diff(mirror, state.profile.source, state.seen_tree, sight.tree)
+        except ObjectMissingError:  # rewritten history, in a copy that was made anew: the old tree is nowhere any more
+            whole = await source.diff(mirror, state.profile.source, "", sight.tree)
+            gone = dict.fromkeys(state.declared.files.keys() - whole.files.keys())
+            return replace(whole, files=gone | whole.files)
+
+    def _changed_since_planned(self, mirror: Mirror, sight: Sight) -> frozenset[str] | None:
+        """The paths that changed since the tree that was planned before the restart; None if that is not known."""
+        planned = self._state.planned_tree
+        if not planned or not self._ledger.row.url:
+            return None
+        try:
+            changes = mirror.snapshot.changes(planned, sight.tree or None, self._state.profile.source.directory)
+        except WaitingError:  # rewritten history: the planned tree was never fetched into this mirror
+            return None
+        return frozenset(change.path for change in changes)
+
+    async def watch(self) -> None:
+        """Have a watch on every kind that documents, bases or imports name, and its first complete list."""
+        state, tools = self._state, self._tools
+        if not state.watches_stale:
+            return
+        versions = state.declared.versions() | state.base_versions
+        named = {kind for _, kind in versions}
+        for kind in state.profile.scope.kinds:
+            preferred = await tools.discovery.preferred(kind.group, kind.kind)
+            if preferred is not None and kind.kind not in named:
+                versions.add((preferred.api_version, kind.kind))
+        unserved = {version for version in versions if state.kinds.get(version) is None}
+        fresh = await state.view.resolve(unserved)
+        state.kinds |= fresh
+        if any(namespaced is not None for namespaced in fresh.values()):
+            state.dirty |= state.declared.resolve_again(state.profile.scope, state.kinds)
+        covered = state.view.cover(versions)
+        await tools.schemas.load(version for version in versions if state.kinds.get(version) is not None)
+        await state.view.wait_synced(LIST_PATIENCE)
+        state.watches_stale = False
+        if covered:
+            known = (*state.declared.keys(), *state.bases)
+            state.dirty.update(key for key in known if key.group_kind in covered)
+            imported = state.profile.rules.imports & covered
+            state.dirty.update(key for key, _ in state.view.importable(imported))
+
+
+def _versions(blobs: Iterable[Blob | None]) -> set[Version]:
+    return {(document.api_version, document.kind) for blob in blobs if blob for document in blob.result.documents}
