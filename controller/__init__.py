@@ -9,7 +9,7 @@ A commit becomes a live object, a live edit becomes a commit. The rooms, in the 
       sync/plan        base, declared and actual to a change, or to a conflict; the decision table is `plan/decide.py`
     git              the mirror: fetch a branch, compare trees, read blobs, build a commit, push it
     kube             the cluster: lists and watches in, applies, patches and deletes out
-    store            the database: what both sides last agreed on, pending edits, pushes, confirmations, history
+    store            the database: what both sides last agreed on, pushes, confirmations, history
     api              the custom resources, declared once; `crds/` is written from here
     web, dev         probes and metrics; a real control plane and Git server on this machine
 
