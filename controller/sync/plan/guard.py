@@ -68,11 +68,16 @@ def _tripped(changes: Sequence[Change], rules: Rules, context: Context) -> list[
     guards = []
     if context.history_rewritten:
         guards += _history_guard(changes, rules)
-    if context.source_empty and (context.based or rules.direction is not Direction.CLUSTER_TO_GIT):
+    if context.source_empty and (context.based or not _makes_documents(rules)):
         guards.append(_empty_source(changes, rules))
     else:
         guards += _deletion_guard(changes, rules, context.based)
     return guards + _edit_guard(changes, rules)
+
+
+def _makes_documents(rules: Rules) -> bool:
+    """Whether the first documents are to come from the cluster, so that an empty source is how it begins."""
+    return rules.direction is Direction.CLUSTER_TO_GIT or bool(rules.imports)
 
 
 def _is_admitted(guard: Guard, confirmed: Iterable[Confirmed]) -> bool:
@@ -90,7 +95,9 @@ def _history_guard(changes: Sequence[Change], rules: Rules) -> list[Guard]:
 
 def _empty_source(changes: Sequence[Change], rules: Rules) -> Guard:
     missing = [change for change in changes if change.row in UNDECLARED_ROWS]
-    message = f"the source holds no documents; {_objects(len(missing))} would be given up or deleted"
+    message = "the source holds no documents; push some, or correct the directory"
+    if missing:
+        message = f"the source holds no documents; {_objects(len(missing))} would be given up or deleted"
     return _guard(Reason.EMPTY_SOURCE, missing, rules, message)
 
 

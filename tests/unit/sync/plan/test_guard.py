@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from controller.errors import Reason
-from controller.objects import ObjectKey
+from controller.objects import Kind, ObjectKey
 from controller.sync.plan.guard import Confirmed, Context, guards_of, token_of
 from controller.sync.plan.model import Action, Change, DeletionRules, Guard, Rules
 from controller.sync.plan.plan import make_plan
 from controller.sync.plan.rows import Row
 from tests.support.plan import RULES, TO_GIT
 
+IMPORTING = replace(RULES, imports=frozenset({Kind("", "ConfigMap")}))
 
 def changes(
     count: int, action: Action = Action.PRUNE, kind: str = "ConfigMap", row: Row = Row.UNDECLARED
@@ -88,6 +89,8 @@ def test_an_empty_source_stands_for_the_mass_deletion_it_is() -> None:
 def test_an_empty_source_with_nothing_recorded() -> None:
     assert [guard.reason for guard in guards([], source_empty=True, based=0)] == [Reason.EMPTY_SOURCE]
     assert guards([], TO_GIT, source_empty=True, based=0) == ()
+    assert guards([], IMPORTING, source_empty=True, based=0) == ()
+    assert [guard.reason for guard in guards([], IMPORTING, source_empty=True, based=1)] == [Reason.EMPTY_SOURCE]
     assert [guard.reason for guard in guards([], TO_GIT, source_empty=True, based=1)] == [Reason.EMPTY_SOURCE]
 
 
