@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
+from functools import cache
 from typing import Any, NamedTuple
 
 from tests.support.edits import Edit, applied, text_of
@@ -27,9 +28,12 @@ class Allowed(NamedTuple):
 def complaints(old: bytes, new: bytes, edit: Edit) -> list[str]:
     """What is wrong with an edited file; nothing if it says the edit and differs only where it has to."""
     before, after = text_of(old), text_of(new)
-    roots = documents(before)
+    roots = _roots(before)
     allowed = _allowed(before, roots[edit.ref.index], edit)
     return [*_in_what_is_said(roots, after, edit), *_in_ends(old, new), *_in_lines(before, after, allowed)]
+
+
+_roots = cache(documents)  # of a file, for each of its edits
 
 
 def texts(value: Any) -> Any:

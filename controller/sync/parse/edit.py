@@ -6,6 +6,7 @@ The edited file is read again, and *all* its objects must equal the intended one
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -77,9 +78,10 @@ def render_document(content: bytes, style: Style | None = None) -> str:
     """A new YAML document for canonical content: the conventional key order, strings that look like more in quotes."""
     style = style or Style()
     for attempt in (style, replace(style, careful=True)):
-        text = "\n".join(Renderer(attempt).map_lines(decoded(content), 0)) + "\n"
-        if _says(text.encode(), [content], Bounds()):
-            return text
+        with suppress(AwkwardError):
+            text = "\n".join(Renderer(attempt).map_lines(decoded(content), 0)) + "\n"
+            if _says(text.encode(), [content], Bounds()):
+                return text
     raise EditRefusedError("the object cannot be written as YAML")
 
 
@@ -118,7 +120,9 @@ def _edited_yaml(text: str, edit: Edit, bounds: Bounds) -> str:
     documents = documents_of(text)
     for index in {ref.index for ref in edit.changes}:
         if index >= len(documents):
-            raise EditRefusedError("documents divided by `...` alone cannot be told apart; divide them by `---`")
+            raise EditRefusedError(
+                "lines that end with a carriage return alone are not edited; save the file with others"
+            )
         if edit.changes.get(DocRef(index), b"") is None:
             documents[index] = remains_of(documents[index], first=index == 0)
         else:

@@ -119,6 +119,8 @@ class Splicer:
             for key, value in target.items()
             if key not in said and not (key in brought and same(brought[key], value))
         }
+        if (gone or new) and not span.flow and any(entry.colon is None for entry in span.entries):
+            raise AwkwardError("a key is written unusually")
         self._take_out(span, [Extent(entry.start, entry.end) for entry in span.entries], gone)
         if new:
             self._add_entries(span, new, gone)
@@ -189,8 +191,8 @@ class Splicer:
             return
         extents = [Extent(entry.start, entry.end) for entry in span.entries]
         kept = [extent for index, extent in enumerate(extents) if index not in gone]
-        if not kept or self._text[span.body] not in "{":
-            raise AwkwardError("there is no neighbour")
+        if self._text[span.body] != "{":
+            raise AwkwardError("a map of one entry stands in a list without brackets of its own")
         separator = flow_separator(self._text, extents)
         gap = self._text[span.entries[0].colon or 0 : span.entries[0].value.start]
         for key, value in ordered(new):
@@ -208,11 +210,9 @@ class Splicer:
         if before:
             end = extents[before[-1]].end
             self.splices.append(Splice(end, end, separator + text))
-        elif kept:
+        else:
             start = extents[kept[0]].start
             self.splices.append(Splice(start, start, text + separator))
-        else:
-            raise AwkwardError("there is no neighbour")
 
     def _take_out(self, span: Span, extents: list[Extent], gone: list[int]) -> None:
         if gone:
@@ -237,8 +237,11 @@ class Splicer:
         if isinstance(target, str) and span.style in ("|", ">") and self._rewrite_block(span, target, place):
             return
         quote = span.style if span.style in ("'", '"') else place.quote if span.refers_to else ""
-        render = self._render.after_dash if place.dash else self._render.after_key
-        inline, below = render(target, place.column, quote)
+        if span.flow and (span.entries or span.items):
+            inline, below = " " + self._render.flow(target), list[str]()
+        else:
+            render = self._render.after_dash if place.dash else self._render.after_key
+            inline, below = render(target, place.column, quote)
         if span.kind in ("scalar", "alias") and span.style not in ("|", ">"):
             self._put(span, place, anchor, inline, below)
         else:

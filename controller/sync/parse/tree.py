@@ -70,9 +70,7 @@ class Item:
 def yaml_tree(text: str) -> Span:
     """The tree of the one document of a YAML text that has been read before."""
     events = yaml.parse(text, Loader=yaml.CSafeLoader)
-    for event in events:
-        if isinstance(event, yaml.DocumentStartEvent):
-            break
+    next(event for event in events if isinstance(event, yaml.DocumentStartEvent))
     return _Builder(text, events).span(next(events))
 
 
@@ -143,7 +141,7 @@ class _Builder:
         style = event.style or ""
         body = min(self._after_properties(start), end)
         if style in ("|", ">"):
-            end = self._block_end(body, end)
+            end = self._block_end(body, end, event.value)
         value = scalar_value(self._tag(event), event.value)
         return Span("scalar", start, body, end, value, style=style, tagged=self._text[start:body].find("!") >= 0)
 
@@ -213,11 +211,14 @@ class _Builder:
             position = skip_blanks(self._text, match.end())
         return position
 
-    def _block_end(self, body: int, end: int) -> int:
+    def _block_end(self, body: int, end: int, value: str) -> int:
+        """Where a block scalar ends: what is only blank below it does not belong to it, unless its text ends so."""
         header = line_end(self._text, body)
         if "+" in self._text[body:header].partition("#")[0]:
             return end - 1 if self._text[end - 1 : end] == "\n" else end
-        return max(header, body + len(self._text[body:end].rstrip()))
+        last_line = value.rstrip("\n").rpartition("\n")[2]
+        text = self._text[body:end].rstrip("\n" if last_line.isspace() else " \n")
+        return max(header, min(end, line_end(self._text, body + len(text))))
 
 
 def _index(mark: Any) -> int:
