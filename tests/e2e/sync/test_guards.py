@@ -215,6 +215,7 @@ def test_an_object_that_had_its_commits_of_this_hour_is_asked_about(
         fabrics.patch({"sync": {"maxCommitsPerHour": 3}})
     fabrics.eventually(lambda: "pink" in repository.show("cm.yaml"))
     fabrics.wait_synced(revision=repository.head())
+    fabrics.wait_condition("Conflicted", "False", "NoConflicts")
 
 
 def test_a_stopped_plan_is_still_stopped_after_a_restart(
