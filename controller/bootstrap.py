@@ -46,10 +46,11 @@ from controller.store.copy import copy_database
 from controller.store.store import Store
 from controller.sync.apply import Applier
 from controller.sync.conflicts import MANAGER, SYNC_CONFLICTS, object_key, to_resolution
-from controller.sync.fabrics import FABRICS, Fabrics
+from controller.sync.fabrics import Fabrics
 from controller.sync.installation import installation_of, known_installation
 from controller.sync.jobs import SYNC_JOBS
 from controller.sync.parsing import ParserPool
+from controller.sync.reporting import FABRICS
 from controller.sync.schemas import Schemas
 from controller.sync.service import FabricService
 from controller.sync.source import SourceReader

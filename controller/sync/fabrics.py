@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from controller.api.conditions import Finding
-from controller.api.meta import FINALIZER, GROUP, VERSION
+from controller.api.meta import FINALIZER
 from controller.api.v1alpha1.fabric import Fabric, OnRemoval
 from controller.errors import StalledError, TandemError
 from controller.kube.errors import ChangedMeanwhileError, NotFoundError
-from controller.kube.resources import Resource
 from controller.kube.watch import Change as LiveChange
 from controller.objects import Json, Kind, ObjectKey
 from controller.runtime.agenda import backoff
@@ -24,16 +22,14 @@ from controller.runtime.clock import jittered
 from controller.runtime.configs import ConfigCache
 from controller.runtime.logging import bind_run
 from controller.runtime.queue import WorkQueue
-from controller.store.history import RunRow
 from controller.sync.admission import admitted_profile
-from controller.sync.announcing import announce_run, announce_stall
 from controller.sync.conflicts import MANAGER
 from controller.sync.jobs import Jobs
 from controller.sync.ledger import Ledger
 from controller.sync.plan.model import Action, Actual
 from controller.sync.profile import Profile, profile_of
 from controller.sync.removal import remove_objects
-from controller.sync.report import findings_of, progress_status, stalled_status, status_of
+from controller.sync.reporting import FABRICS, Reporter
 from controller.sync.rivalry import Rivalry
 from controller.sync.rivals import rivalry
 from controller.sync.run import Run, new_run
@@ -42,7 +38,6 @@ from controller.sync.state import FabricState
 from controller.sync.target import ClusterView
 from controller.sync.tools import Tools
 
-FABRICS = Resource(GROUP, VERSION, "Fabric", Fabric.plural, namespaced=True)
 LETTING_GO = frozenset({Action.FORGET, Action.PRUNE})
 SHORTEST_CAP = 30.0  # seconds: the longest back-off is the interval, but never less than this
 
@@ -72,6 +67,7 @@ class Fabrics:
         self._queue = queue
         self._clock = clock
         self._entries: dict[ObjectKey, Entry] = {}
+        self._reporter = Reporter(tools, lambda: sum(len(service.state.bases) for service in self.services()))
         self.jobs = Jobs(tools, queue)
         tools.discovery.subscribe(self._on_kinds)
 
@@ -128,10 +124,10 @@ class Fabrics:
         with bind_run(fabric=profile.fabric, run=run.id, revision=service.state.seen_commit):
             if job is not None:
                 await self.jobs.begin(job, run, service)
-            self._tools.statuses.announce(FABRICS, body, progress_status(body, self._tools.now()))
+            self._reporter.announce(body)
             await service.run(run)
             self._tell_freed(key, {one for one, change in run.changes.items() if change.action in LETTING_GO})
-            await self._report(key, body, fabric, service, run)
+            await self._reporter.report(self._cache.get(key) or body, service, run)
             if job is not None:
                 await self.jobs.finish(job, run, service)
         if run.fetched or entry.next_poll <= now:
@@ -278,58 +274,12 @@ class Fabrics:
         }
         await self._tools.writer.merge(FABRICS, key, {"metadata": metadata}, MANAGER)
 
-    # --- reporting -------------------------------------------------------------------------------------------------
-
-    async def _report(self, key: ObjectKey, body: Json, fabric: Fabric, service: FabricService, run: Run) -> None:
-        tools, state = self._tools, service.state
-        body = self._cache.get(key) or body
-        previous = Fabric.from_object(body).status
-        findings = findings_of(state, service.finding(run))
-        now = tools.now()
-        fetched = run.fetched if run.problem is None else ""
-        status = status_of(state, previous, findings, now, fetched=fetched, did_something=run.did_something)
-        try:
-            await tools.statuses.write(FABRICS, body, status.to_json())
-        except TandemError as error:
-            run.problem = run.problem or error
-        announce_run(tools.announcer, FABRICS, body, run, state, findings)
-        self._measure(run, state)
-        if run.did_something:
-            await self._record_history(service, run, findings)
-
-    def _measure(self, run: Run, state: FabricState) -> None:
-        metrics = self._tools.metrics
-        for action, count in run.results.counts.items():
-            metrics.changed(action.value, count)
-        metrics.conflicts_open(state.profile.uid, len(state.conflicts))
-        metrics.base_rows(sum(len(service.state.bases) for service in self.services()))
-        metrics.run_ended(run.outcome, self._tools.wall() - run.started)
-
-    async def _record_history(self, service: FabricService, run: Run, findings: tuple[Finding, ...]) -> None:
-        row = RunRow(
-            operation_id=run.id,
-            kind=run.kind,
-            trigger=run.trigger,
-            outcome=run.outcome,
-            started=run.started,
-            finished=self._tools.wall(),
-            initiated_by=run.initiated_by,
-            revision_before=run.revision_before,
-            revision_after=service.state.seen_commit,
-            counts={action.value: count for action, count in run.results.counts.items()},
-            errors=tuple({"reason": finding.reason.value, "message": finding.message} for finding in findings),
-            commits=tuple(run.commits),
-        )
-        await self._tools.store.history.record(service.ledger.row.id, row)
-
     async def _stall(self, key: ObjectKey, body: Json, error: TandemError) -> None:
         """The spec cannot be worked with, or the API server cannot be reached to find out."""
-        status = stalled_status(body, error, self._tools.now())
         log.warning("the fabric cannot run", fabric=str(key), reason=error.reason.value, problem=error.message)
         if isinstance(error, StalledError):
             self._close(key)
-            await self._tools.statuses.write(FABRICS, body, status)
-            announce_stall(self._tools.announcer, FABRICS, body, error)
+            await self._reporter.report_stall(body, error)
             await self.jobs.hold(key, f"the Fabric cannot run: {error.message}")
         else:
             self._queue.retry(key)
@@ -351,38 +301,20 @@ class Fabrics:
         """A list of a kind became complete, or stopped being so: every object of it may be known or unknown now."""
         entry = self._entries.get(key)
         if entry is not None:
-            state = entry.service.state
-            state.dirty.update(found for found in (*state.declared.keys(), *state.bases) if found.group_kind == kind)
+            entry.service.state.note_list(kind)
             self._queue.add(key)
 
     def _on_kinds(self, kinds: frozenset[Kind]) -> None:
         """Definitions changed: what was unknown may be served, and what was compared may have other fields."""
         for key, entry in self._entries.items():
-            state = entry.service.state
-            touched = {version for version in state.kinds if Kind(_group(version[0]), version[1]) in kinds}
-            if touched or kinds & state.profile.scope.kinds.keys():
-                for version in touched:
-                    del state.kinds[version]
-                state.rebased.update(found for found in state.bases if found.group_kind in kinds)
-                state.dirty.update(
-                    found for found in (*state.declared.keys(), *state.bases) if found.group_kind in kinds
-                )
-                state.view.forget_unserved(kinds)
-                state.watches_stale = True
+            if entry.service.state.note_definitions(kinds):
                 self._queue.add(key)
 
     def _tell_freed(self, left: ObjectKey, freed: set[ObjectKey]) -> None:
         """A fabric let go of objects: others that wait for one of them look at it again."""
         for key, entry in self._entries.items():
-            state = entry.service.state
-            waiting = {one for one in freed if one in state.conflicts or one in state.exceptions}
-            if key != left and waiting:
-                state.dirty |= waiting
+            if key != left and entry.service.state.note_freed(freed):
                 self._queue.add(key)
 
     def _rivals(self, profile: Profile, key: ObjectKey, actual: Actual) -> Rivalry:
         return rivalry(profile, key, actual, self._tools.installation, self._cache, self.services())
-
-
-def _group(api_version: str) -> str:
-    return api_version.rpartition("/")[0]

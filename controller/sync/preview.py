@@ -15,11 +15,11 @@ from controller.objects import ObjectKey
 from controller.store.fabrics import FabricRow
 from controller.sync.admission import admitted_profile
 from controller.sync.declared import Problem
-from controller.sync.fabrics import FABRICS
 from controller.sync.ledger import Ledger
 from controller.sync.plan.explain import Explanation, explain
 from controller.sync.plan.model import Change, Guard, Plan
 from controller.sync.planning import Request
+from controller.sync.reporting import FABRICS
 from controller.sync.rivalry import NO_RIVAL
 from controller.sync.run import new_run
 from controller.sync.service import FabricService

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from controller.errors import Reason
 from controller.kube.watch import Change as LiveChange
 from controller.kube.watch import Source
-from controller.objects import Base, ObjectKey
+from controller.objects import Base, Kind, ObjectKey, group_of
 from controller.store.refusals import Refusal
 from controller.sync.declared import DeclaredTree
 from controller.sync.fights import FightLog
@@ -93,6 +93,31 @@ class FabricState:
     def is_unsettled(self, key: ObjectKey) -> bool:
         """Whether there may be more to do for the object than to leave it as it was agreed."""
         return key in self.dirty or key in self.exceptions or key in self.left_alone
+
+    def note_list(self, kind: Kind) -> None:
+        """A list of a kind became complete, or stopped being so."""
+        self.dirty.update(key for key in (*self.declared.keys(), *self.bases) if key.group_kind == kind)
+
+    def note_definitions(self, kinds: frozenset[Kind]) -> bool:
+        """The definitions of these kinds changed. Returns whether the fabric has to do with any of them."""
+        touched = {
+            (api_version, name) for api_version, name in self.kinds if Kind(group_of(api_version), name) in kinds
+        }
+        if not touched and not kinds & self.profile.scope.kinds.keys():
+            return False
+        for version in touched:
+            del self.kinds[version]
+        self.rebased.update(key for key in self.bases if key.group_kind in kinds)
+        self.dirty.update(key for key in (*self.declared.keys(), *self.bases) if key.group_kind in kinds)
+        self.view.forget_unserved(kinds)
+        self.watches_stale = True
+        return True
+
+    def note_freed(self, freed: set[ObjectKey]) -> bool:
+        """Another fabric let go of these objects. Returns whether this one waits for any of them."""
+        waiting = {key for key in freed if key in self.conflicts or key in self.exceptions}
+        self.dirty |= waiting
+        return bool(waiting)
 
     def is_of_interest(self, key: ObjectKey) -> bool:
         """Whether an object without a base matters: Git declares it, its kind is imported, or it is waited for."""
