@@ -138,7 +138,10 @@ def result_lines(job: SyncJob) -> Iterator[Text]:
         counts = [(name, getattr(status.statistics, name)) for name in _STATISTICS]
         told = [f"{number} {name}" for name, number in counts if number]
         did_nothing = not any(number for name, number in counts if name != "skipped")
-        yield Text(", ".join(["nothing to do", *told] if did_nothing else told))
+        if did_nothing and status.phase is JobPhase.COMPLETED:
+            told.insert(0, "nothing to do")
+        if told:
+            yield Text(", ".join(told))
     if status.commit_sha:
         yield Text(f"commit {short_commit(status.commit_sha)}")
     for warning in status.warnings:

@@ -33,10 +33,23 @@ def fresh(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def empty(fresh: ControlPlane, home: Path) -> Cli:
-    """The admin's command line on a cluster where nothing of Tandem is."""
-    Kubectl.of(fresh)("delete", "crd", *DEFINITIONS, "--ignore-not-found")
+def on_fresh(fresh: ControlPlane, home: Path) -> Cli:
+    """The admin's command line there, whatever of Tandem an earlier test has installed."""
     return Cli.of(fresh, home, "default").using(environ=where_programs_are(fresh.programs))
+
+
+@pytest.fixture
+def empty(on_fresh: Cli, fresh: ControlPlane) -> Cli:
+    """The same where nothing of Tandem is."""
+    Kubectl.of(fresh)("delete", "crd", *DEFINITIONS, "--ignore-not-found", timeout=120)
+    return on_fresh
+
+
+@pytest.fixture
+def prepared(on_fresh: Cli) -> Cli:
+    """The same where the definitions are served."""
+    assert on_fresh("crds", "--install").code == 0
+    return on_fresh
 
 
 def where_programs_are(programs: Programs) -> dict[str, str]:
@@ -61,33 +74,6 @@ def test_without_the_definitions_every_command_says_how_to_install_them(empty: C
     kind = "syncconflicts" if arguments[0] == "conflicts" else "fabrics"
     assert f"does not know {kind}.tandem.dev; install the definitions: tandem crds --install\n" in said.err
     assert said.err.count("\n") == 1
-
-
-def test_the_definitions_are_installed_once_and_served(empty: Cli, fresh: ControlPlane) -> None:
-    said = empty("crds", "--install")
-    assert said.code == 0, said.err
-    assert said.lines == [f"{name} created" for name in DEFINITIONS]
-    assert empty("crds", "--install").lines == [f"{name} unchanged" for name in DEFINITIONS]
-    assert empty("status").err.startswith("no fabrics; "), "they are served when it returns"
-    kubectl = Kubectl.of(fresh)
-    kubectl.patch("crd", DEFINITIONS[0], [{"op": "replace", "path": NARROW_CRD, "value": "another"}])
-    assert "fabrics.tandem.dev   v1alpha1, another version than this program's" in empty("version").lines
-    assert empty("crds", "--install").lines[0] == f"{DEFINITIONS[0]} updated"
-
-
-def test_they_are_printed_for_kubectl(empty: Cli, fresh: ControlPlane) -> None:
-    said = empty.using(kubeconfig=None)("crds")
-    assert said.code == 0
-    assert said.out.split("---\n") == list(crd_files().values())
-    kubectl = Kubectl.of(fresh)
-    applied = kubectl("apply", "--server-side", "-f", "-", stdin=said.out)
-    assert applied.count("serverside-applied") == 3
-
-
-def test_who_may_not_install_them_is_told(empty: Cli, fresh: ControlPlane) -> None:
-    said = empty.using(kubeconfig=fresh.kubeconfig_of("alice"))("crds", "--install")
-    assert said.code == 1
-    assert 'User "alice" cannot' in said.err
 
 
 def test_the_versions_of_both_sides(empty: Cli, fresh: ControlPlane) -> None:
@@ -120,9 +106,35 @@ def test_doctor_says_what_is_missing_and_what_to_do(empty: Cli) -> None:
     assert list(empty.home.iterdir()) == [], "it writes nothing"
 
 
-def test_doctor_names_missing_rights(empty: Cli, fresh: ControlPlane) -> None:
-    empty("crds", "--install")
-    said = empty.using(kubeconfig=fresh.kubeconfig_of("alice"))("doctor")
+def test_the_definitions_are_installed_once_and_served(empty: Cli, fresh: ControlPlane) -> None:
+    said = empty("crds", "--install")
+    assert said.code == 0, said.err
+    assert said.lines == [f"{name} created" for name in DEFINITIONS]
+    assert empty("crds", "--install").lines == [f"{name} unchanged" for name in DEFINITIONS]
+    assert empty("status").err.startswith("no fabrics; "), "they are served when it returns"
+    kubectl = Kubectl.of(fresh)
+    kubectl.patch("crd", DEFINITIONS[0], [{"op": "replace", "path": NARROW_CRD, "value": "another"}])
+    assert "fabrics.tandem.dev   v1alpha1, another version than this program's" in empty("version").lines
+    assert empty("crds", "--install").lines[0] == f"{DEFINITIONS[0]} updated"
+
+
+def test_they_are_printed_for_kubectl(on_fresh: Cli, fresh: ControlPlane) -> None:
+    said = on_fresh.using(kubeconfig=None)("crds")
+    assert said.code == 0
+    assert said.out.split("---\n") == list(crd_files().values())
+    kubectl = Kubectl.of(fresh)
+    applied = kubectl("apply", "--server-side", "-f", "-", stdin=said.out)
+    assert applied.count("serverside-applied") == 3
+
+
+def test_who_may_not_install_them_is_told(on_fresh: Cli, fresh: ControlPlane) -> None:
+    said = on_fresh.using(kubeconfig=fresh.kubeconfig_of("alice"))("crds", "--install")
+    assert said.code == 1
+    assert 'User "alice" cannot' in said.err
+
+
+def test_doctor_names_missing_rights(prepared: Cli, fresh: ControlPlane) -> None:
+    said = prepared.using(kubeconfig=fresh.kubeconfig_of("alice"))("doctor")
     assert said.code == 1
     (line,) = [line for line in said.lines if line.startswith("fail  permissions")]
     assert line.startswith("fail  permissions    alice may not get, list, watch, patch fabrics.tandem.dev; ")
@@ -130,36 +142,35 @@ def test_doctor_names_missing_rights(empty: Cli, fresh: ControlPlane) -> None:
     assert 'User "alice" cannot' in said.out, "nor may she see the definitions"
 
 
-def test_doctor_without_a_cluster_looks_at_the_rest(empty: Cli) -> None:
-    said = empty.using(kubeconfig=None)("doctor", "-o", "json")
+def test_doctor_without_a_cluster_looks_at_the_rest(on_fresh: Cli) -> None:
+    said = on_fresh.using(kubeconfig=None)("doctor", "-o", "json")
     assert said.code == 1
     assert grades(said) == {"control plane": {"ok"}, "database": {"note"}, "cluster": {"fail"}}
     (cluster,) = [check for check in said.json() if check["subject"] == "cluster"]
     assert cluster["message"].startswith("no cluster: neither --kubeconfig nor KUBECONFIG is given")
 
 
-def test_doctor_says_where_the_control_plane_came_from(empty: Cli, tmp_path: Path) -> None:
-    chosen = empty.using(environ={"KUBEBUILDER_ASSETS": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)})
+def test_doctor_says_where_the_control_plane_came_from(on_fresh: Cli, tmp_path: Path) -> None:
+    chosen = on_fresh.using(environ={"KUBEBUILDER_ASSETS": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)})
     said = chosen("doctor")
     assert "note  control plane  nowhere on this machine" in said.lines
     assert any("passed over KUBEBUILDER_ASSETS: " in line and "lacks etcd" in line for line in said.lines)
 
 
-def test_doctor_looks_at_every_fabric_s_repository(empty: Cli, fresh: ControlPlane, repository: Repository) -> None:
-    empty("crds", "--install")
+def test_doctor_looks_at_every_fabric_s_repository(prepared: Cli, fresh: ControlPlane, repository: Repository) -> None:
     kubectl = Kubectl.of(fresh).within("default")
     commit = repository.publish({"cm.yaml": CONFIG})
     kubectl.apply(json.dumps(fabric(repository.url, "good")))
     kubectl.apply(json.dumps(fabric(repository.url, "bad", repository={"branch": "release"})))
-    insecure = empty("doctor")
+    insecure = prepared("doctor")
     assert insecure.code == 1
     assert "allow it: --allow-insecure-git" in insecure.out
-    said = empty("doctor", "--allow-insecure-git")
+    said = prepared("doctor", "--allow-insecure-git")
     assert said.code == 1
     assert f"ok    git            default/good: {repository.url}, branch main at {commit[:12]}" in said.lines
     assert any(line.startswith("fail  git            default/bad: BranchNotFound: ") for line in said.lines)
     kubectl("delete", "fabrics", "--all")
-    assert grades(empty("doctor", "-o", "json"))["git"] == {"note"}
+    assert grades(prepared("doctor", "-o", "json"))["git"] == {"note"}
 
 
 def test_doctor_beside_a_controller_finds_all_well(
@@ -179,11 +190,11 @@ def test_doctor_beside_a_controller_finds_all_well(
     assert f"{ESCAPE}[32mok" in cli.on_terminal("doctor").out
 
 
-def test_doctor_reads_no_database_that_another_version_wrote(empty: Cli, tmp_path: Path) -> None:
+def test_doctor_reads_no_database_that_another_version_wrote(on_fresh: Cli, tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("create table t (a)")
-    said = empty("doctor", "--database", f"sqlite:///{path}")
+    said = on_fresh("doctor", "--database", f"sqlite:///{path}")
     assert said.code == 1
     (line,) = [line for line in said.lines if line.startswith("fail  database")]
     assert "other.db is of version none" in line

@@ -97,8 +97,9 @@ def test_a_run_that_fails_is_1_and_says_why(cli: Cli, fabrics: Fabrics, reposito
     fabrics.patch({"repository": {"branch": "release"}})
     said = cli("sync", NAME, "--wait")
     assert said.code == 1, said.out
-    assert said.lines[-2].startswith("Failed") or said.lines[-1].startswith("Failed")
-    assert "no branch 'release'" in said.out
+    assert said.lines[-2].startswith("Failed")
+    assert said.lines[-1].startswith("error: BranchNotFound: ")
+    assert "no branch 'release'" in said.lines[-1]
 
 
 def test_nobody_there_to_do_it_is_4(cli: Cli, fabrics: Fabrics, repository: Repository, tandem: Tandem) -> None:

@@ -114,6 +114,12 @@ class TestResults:
     def test_nothing_is_said_too(self, skipped: int, said: str) -> None:
         assert results(phase="Completed", statistics={"skipped": skipped}) == [said]
 
+    def test_a_failure_is_not_nothing_to_do(self) -> None:
+        assert results(phase="Failed", statistics={}, errors=[{"reason": "Unreachable", "message": "no way"}]) == [
+            "error: Unreachable: no way"
+        ]
+        assert results(phase="Cancelled", statistics={"skipped": 2}) == ["2 skipped"]
+
     def test_errors_and_warnings_name_their_place(self) -> None:
         said = results(
             phase="PartiallyCompleted",
