@@ -43,7 +43,7 @@ class Shown:
     uid: str
     token: str
     state: api.ConflictState
-    detected_at: datetime | None = None
+    detected_at: datetime | None = None  # None: its status was never written
     resolved_at: datetime | None = None
 
     @property
@@ -175,15 +175,16 @@ class ConflictDesk:
             del body["spec"]["fabricRef"], body["spec"]["object"]
             body["spec"].setdefault("resolution", None)
             made = await self._writer.merge(SYNC_CONFLICTS, self._key(name), {"spec": body["spec"]}, MANAGER)
-        return Shown(name, made.uid, conflict.token, api.ConflictState.OPEN, self._now())
+        return Shown(name, made.uid, conflict.token, api.ConflictState.OPEN)
 
     async def _rewrite(self, shown: Shown, change: Change, conflict: Conflict) -> None:
-        if shown.token == conflict.token:
+        if shown.token == conflict.token and shown.detected_at is not None:
             return
-        spec = _spec(self._profile, change, conflict).to_json()
-        del spec["fabricRef"], spec["object"]
-        await self._patch(shown, {"spec": spec | {"resolution": None}})
-        shown.token, shown.state = conflict.token, api.ConflictState.OPEN
+        if shown.token != conflict.token:
+            spec = _spec(self._profile, change, conflict).to_json()
+            del spec["fabricRef"], spec["object"]
+            await self._patch(shown, {"spec": spec | {"resolution": None}})
+            shown.token, shown.state = conflict.token, api.ConflictState.OPEN
         await self._write_status(change.key, conflict, api.ConflictState.OPEN, _open_finding(change, conflict))
 
     async def _remove(self, key: ObjectKey, shown: Shown) -> None:
@@ -199,14 +200,16 @@ class ConflictDesk:
         self, key: ObjectKey, conflict: Conflict, state: api.ConflictState, finding: Finding
     ) -> None:
         shown = self._shown[key]
+        detected = shown.detected_at or self._now()
         status = self._status(Verdict(findings=(finding,)), state, shown) | {
             "severity": conflict.severity.value.capitalize(),
             "autoResolvable": conflict.auto_resolvable,
             "suggested": conflict.suggested.value if conflict.suggested else None,
-            "detectedAt": to_rfc3339(shown.detected_at or self._now()),
+            "detectedAt": to_rfc3339(detected),
             "resolvedAt": None,
         }
         await self._patch_status(key, shown, status)
+        shown.detected_at = detected
 
     def _status(self, verdict: Verdict, state: api.ConflictState, shown: Shown) -> Json:
         conditions = derived_conditions((), verdict, generation=1, now=self._now())
