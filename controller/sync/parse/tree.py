@@ -115,8 +115,8 @@ class _Builder:
     def __init__(self, text: str, events: Iterator[Any]) -> None:
         self._text = text
         self._events = events
-        self._anchors: dict[str, Span] = {}
-        self._scalars: dict[str, Any] = {}  # the events of those that have an anchor
+        self._anchors: dict[str | None, Span] = {}
+        self._scalars: dict[str | None, Any] = {}  # the events of those that have an anchor
 
     def span(self, event: Any) -> Span:
         start, end = event.start_mark.index, event.end_mark.index

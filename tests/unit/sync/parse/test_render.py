@@ -103,7 +103,7 @@ def test_any_value_comes_back_from_flow_style_and_json(value: Json) -> None:
 
 
 def test_numbers_words_and_empty_collections() -> None:
-    value = {"a": 1, "b": -1.5, "c": True, "d": None, "e": {}, "f": [], "g": ""}
+    value: Json = {"a": 1, "b": -1.5, "c": True, "d": None, "e": {}, "f": [], "g": ""}
     assert block(RENDER, value) == 'a: 1\nb: -1.5\nc: true\nd: null\ne: {}\nf: []\ng: ""\n'
     assert RENDER.flow(value) == '{a: 1, b: -1.5, c: true, d: null, e: {}, f: [], g: ""}'
 
