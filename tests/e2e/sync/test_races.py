@@ -99,6 +99,28 @@ def test_an_edit_of_another_field_between_plan_and_apply_is_merged(
     fabrics.wait_synced(revision=repository.head())
 
 
+def test_a_commit_between_plan_and_push_is_built_upon(
+    slow_tandem: Tandem, fabrics: Fabrics, repository: Repository, faults: FaultProxy
+) -> None:
+    first = repository.publish({"cm.yaml": CONFIG, "other.yaml": config_map("other", key="value")})
+    fabrics.apply(repository.url)
+    fabrics.wait_synced(revision=first)
+    fabrics.patch({"suspend": True})
+    repository.publish({"cm.yaml": CONFIG.replace("big", "huge")})
+    fabrics.kubectl.patch("configmap", "web", {"data": {"color": "green"}})
+    with faults.hold(when=write_of(fabrics, "configmaps", "web")) as gate:
+        fabrics.patch({"suspend": False})
+        gate.wait()
+        files = {"cm.yaml": CONFIG.replace("big", "vast"), "other.yaml": config_map("other", key="new")}
+        third = repository.publish(files, "somebody was faster")
+    fabrics.eventually(lambda: data(fabrics) == {"color": "green", "size": "vast"})
+    fabrics.eventually(lambda: repository.head() != third)
+    assert repository.changed_lines(third) == ["-  color: blue   # the color", "+  color: green   # the color"]
+    fabrics.wait_synced(revision=repository.head())
+    assert data(fabrics, "other") == {"key": "new"}
+    assert fabrics.conflicts() == []
+
+
 def test_an_object_deleted_between_plan_and_apply_is_not_made_again(
     slow_tandem: Tandem, fabrics: Fabrics, repository: Repository, faults: FaultProxy
 ) -> None:
