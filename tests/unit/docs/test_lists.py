@@ -1,9 +1,11 @@
-"""Lists in the documentation that the code has as well: rows of the decision table, actions, defaults, rights."""
+"""What the documentation says of the code is so: rows of the decision table, actions, defaults, rights, files."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 from controller.cli.permissions import needed_rights
@@ -13,11 +15,21 @@ from controller.sync.plan.rows import Row
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
 
 
 def test_every_row_of_the_decision_table_is_explained() -> None:
     text = (DOCS / "sync.md").read_text().replace("\\|", "|")
     assert [row for row in Row if f"| `{row}` |" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    named = set(re.findall(r"`((?:[\w.-]+/)*\w+\.py)\b", page.read_text()))
+    there = [
+        f"/{path.relative_to(ROOT)}" for folder in ("controller", "tests") for path in (ROOT / folder).rglob("*.py")
+    ]
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in there)] == []
 
 
 def test_every_action_is_in_the_glossary() -> None:
