@@ -13,6 +13,7 @@ from tests.support.repository import Repository
 from tests.support.tandem import Tandem
 
 KUBECTL = "--field-manager=kubectl-edit"
+SEEN_BY_NOBODY = {"interval": "1h"}  # a commit waits until a live edit wakes the controller
 
 
 def cluster(fabrics: Fabrics) -> dict[str, Any]:
@@ -21,17 +22,13 @@ def cluster(fabrics: Fabrics) -> dict[str, Any]:
 
 
 @pytest.fixture
-def conflict(cli: Cli, fabrics: Fabrics, repository: Repository, tandem: Tandem) -> str:
+def conflict(cli: Cli, fabrics: Fabrics, repository: Repository) -> str:
     """Git says red and large, the cluster green and small; the SyncConflict's name."""
     first = repository.publish({"cm.yaml": CONFIG})
-    fabrics.apply(repository.url)
+    fabrics.apply(repository.url, sync=SEEN_BY_NOBODY)
     fabrics.wait_synced(revision=first)
-    tandem.stop()
-    try:
-        fabrics.kubectl.patch("configmap", "web", {"data": {"color": "green", "size": "small"}}, KUBECTL)
-        repository.publish({"cm.yaml": CONFIG.replace("color: blue", "color: red").replace("size: big", "size: large")})
-    finally:
-        tandem.start()
+    repository.publish({"cm.yaml": CONFIG.replace("color: blue", "color: red").replace("size: big", "size: large")})
+    fabrics.kubectl.patch("configmap", "web", {"data": {"color": "green", "size": "small"}}, KUBECTL)
     name: str = fabrics.wait_conflict()["metadata"]["name"]
     return name
 
@@ -118,20 +115,14 @@ def test_a_merge_with_clashing_scalars_stays_open_and_says_so(cli: Cli, fabrics:
     assert fabrics.conflicts()
 
 
-def test_a_merge_of_lists_that_both_sides_extended(
-    cli: Cli, fabrics: Fabrics, repository: Repository, tandem: Tandem
-) -> None:
+def test_a_merge_of_lists_that_both_sides_extended(cli: Cli, fabrics: Fabrics, repository: Repository) -> None:
     declared = DEPLOYMENT.replace("          ports:\n            - containerPort: 80\n", "          args: [a]\n")
     first = repository.publish({"web.yaml": declared})
-    fabrics.apply(repository.url)
+    fabrics.apply(repository.url, sync=SEEN_BY_NOBODY)
     fabrics.wait_synced(revision=first)
-    tandem.stop()
-    try:
-        path = "/spec/template/spec/containers/0/args"
-        fabrics.kubectl.patch("deployment", "web", [{"op": "add", "path": f"{path}/-", "value": "live"}], KUBECTL)
-        repository.publish({"web.yaml": declared.replace("args: [a]", "args: [a, git]")})
-    finally:
-        tandem.start()
+    repository.publish({"web.yaml": declared.replace("args: [a]", "args: [a, git]")})
+    path = "/spec/template/spec/containers/0/args"
+    fabrics.kubectl.patch("deployment", "web", [{"op": "add", "path": f"{path}/-", "value": "live"}], KUBECTL)
     fabrics.wait_conflict()
     said = cli("conflicts", "resolve", "deployment/web", "--merge")
     assert said.code == 0, said.err

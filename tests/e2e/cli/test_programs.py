@@ -12,12 +12,10 @@ import pytest
 
 from controller.cli.app import COMMANDS
 from tests.e2e.conftest import MakeTandem
-from tests.support.cli import PROGRAMS, TIMEOUT, Cli, Said
+from tests.support.cli import ESCAPE, PROGRAMS, TIMEOUT, Cli, Said
 from tests.support.fabrics import NAME, Fabrics
 from tests.support.kubectl import Kubectl
 from tests.support.tandem import Stage, Tandem
-
-OFFERED = [name for name in COMMANDS if name not in {"dev", "demo"}]
 
 
 def kubectl_tandem(kubectl: Kubectl, cli: Cli, *arguments: str) -> Said:
@@ -91,18 +89,14 @@ def test_help_lists_every_command(home: Path) -> None:
     assert "commands:" in nothing.out
 
 
-@pytest.mark.parametrize("name", OFFERED)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_examples(home: Path, name: str) -> None:
-    nobody = Cli(None, home)
-    said = nobody(*name.split(), "--help")
+    said = Cli(None, home)(*name.split(), "--help")
     assert said.code == 0, said.err
     assert said.out.startswith(f"usage: tandem {name} ")
-    assert (
-        COMMANDS[name].summary in said.out[0:2_000].replace("\n", " ").lower() or COMMANDS[name].summary[1:] in said.out
-    )
     examples = said.out.partition("examples:\n")[2].splitlines()
     assert any(f"tandem {name}" in line for line in examples)
-    assert nobody("help", *name.split()).out == said.out
+    assert ESCAPE not in said.out
 
 
 def test_a_reader_that_goes_away_is_no_traceback(home: Path) -> None:
