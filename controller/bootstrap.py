@@ -42,7 +42,7 @@ from controller.runtime.queue import WorkQueue
 from controller.runtime.status import StatusWriter, status_replacer
 from controller.runtime.tasks import Supervisor
 from controller.settings import Settings
-from controller.store.copy import copy_database
+from controller.store.copy import copy_database, told_as
 from controller.store.store import Store
 from controller.sync.apply import Applier
 from controller.sync.conflicts import MANAGER, SYNC_CONFLICTS, object_key, to_resolution
@@ -138,8 +138,9 @@ async def previewing(settings: Settings) -> AsyncIterator[Tools]:
         private = settings.model_copy(update={"database": f"sqlite:///{copy}", "data_dir": folder})
         supervisor = Supervisor()
         try:
-            async with assembled(private, supervisor, Metrics(VERSION), makes_identity=False) as tools:
-                yield tools
+            with told_as(settings.database_url, copy):
+                async with assembled(private, supervisor, Metrics(VERSION), makes_identity=False) as tools:
+                    yield tools
         finally:
             await supervisor.stop()
 

@@ -22,7 +22,7 @@ from controller.cli.values import short_commit
 from controller.dev.locate import OLDEST_MINOR, find_programs
 from controller.errors import TandemError
 from controller.settings import Settings
-from controller.store.copy import copy_database
+from controller.store.copy import copy_database, told_as
 from controller.store.engine import database_path
 from controller.store.store import Store
 from controller.sync.profile import Installation, profile_of
@@ -127,7 +127,8 @@ async def check_database(settings: Settings) -> Check:
         if not await asyncio.to_thread(copy_database, settings.database_url, copy):
             remedy = "`tandem run` makes it; if your controller has another one, name it: --database or --data-dir"
             return Check("database", Grade.NOTE, f"there is none at {path}", remedy)
-        store = await Store.open(f"sqlite:///{copy}", exclusive=False)
+        with told_as(settings.database_url, copy):
+            store = await Store.open(f"sqlite:///{copy}", exclusive=False)
         await store.close()
     return Check("database", Grade.OK, f"{path}, {path.stat().st_size / (1 << 20):.1f} MiB")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from controller.store.engine import database_path
@@ -29,6 +30,15 @@ def copy_database(url: str, target: Path) -> bool:
             f"{path} cannot be copied: {error}; look at the file's and its folder's permissions"
         ) from error
     raise StoreError(f"{path} changes without end while it is copied; try again")
+
+
+@contextmanager
+def told_as(original: str, copy: Path) -> Iterator[None]:
+    """Errors of the copy that are raised inside name the database at the URL `original`: people know no other."""
+    try:
+        yield
+    except StoreError as error:
+        raise type(error)(error.message.replace(str(copy), str(database_path(original)))) from error
 
 
 def _copied(source: Path, target: Path) -> bool:

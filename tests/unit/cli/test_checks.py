@@ -152,7 +152,7 @@ class TestDatabase:
         connection.execute("create table t (a)")
         connection.commit()
         connection.close()
-        with pytest.raises(DatabaseVersionError, match="is of version none"):
+        with pytest.raises(DatabaseVersionError, match=f"^{tmp_path}/tandem.db is of version none"):
             await check_database(settings)
 
 

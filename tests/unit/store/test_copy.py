@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from controller.store import Store
-from controller.store.copy import copy_database
+from controller.store.copy import copy_database, told_as
 from controller.store.engine import database_path
-from controller.store.errors import DatabaseUrlError, StoreError
+from controller.store.errors import DatabaseUrlError, DatabaseVersionError, StoreError
 
 
 def files(url: str) -> dict[str, tuple[int, int]]:
@@ -89,3 +89,17 @@ def test_one_that_changes_without_end_is_given_up(tmp_path: Path, monkeypatch: p
 def test_a_url_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUrlError, match="sqlite:///"):
         copy_database("postgresql://host/tandem", tmp_path / "copy.db")
+
+
+async def test_errors_of_the_copy_name_the_original(tmp_path: Path) -> None:
+    original = f"sqlite:///{tmp_path / 'tandem.db'}"
+    copy = tmp_path / "scratch" / "copy.db"
+    copy.parent.mkdir()
+    connection = sqlite3.connect(tmp_path / "tandem.db")
+    connection.execute("create table t (a)")
+    connection.commit()
+    connection.close()
+    assert copy_database(original, copy)
+    with pytest.raises(DatabaseVersionError) as caught, told_as(original, copy):
+        await Store.open(f"sqlite:///{copy}", exclusive=False)
+    assert caught.value.message.startswith(f"{tmp_path / 'tandem.db'} is of version none")
