@@ -16,7 +16,7 @@ from controller.api.conditions import Finding, Verdict, derived_conditions
 from controller.api.meta import CANCEL, FABRIC_LABEL, GROUP, VERSION, to_rfc3339
 from controller.api.v1alpha1 import syncjob as api
 from controller.errors import Reason, TandemError
-from controller.kube.errors import KubeError
+from controller.kube.errors import KubeError, NotFoundError
 from controller.kube.resources import Resource
 from controller.kube.watch import Change as LiveChange
 from controller.objects import Json, ObjectKey
@@ -104,6 +104,8 @@ class Jobs:
     def on_change(self, change: LiveChange) -> None:
         """A SyncJob appeared, was annotated, or went."""
         if change.new is None:
+            if change.old is not None:
+                self._ended.pop(change.old.uid, None)
             for jobs in self._waiting.values():
                 gone = jobs.get(change.key.name)
                 if gone is not None and gone.key == change.key:
@@ -216,10 +218,12 @@ class Jobs:
             if until <= now:
                 try:
                     await self._tools.writer.delete(SYNC_JOBS, key, uid=uid)
+                except NotFoundError:
+                    log.debug("a finished job was gone already", job=str(key))
                 except KubeError as error:
                     log.debug("a finished job could not be deleted", job=str(key), problem=error.message)
                     continue
-                del self._ended[uid]
+                self._ended.pop(uid, None)  # the watch may have been faster
 
     def _decide(self, waiting: Waiting, service: FabricService, is_wanted: Callable[[ObjectKey], bool]) -> None:
         """Give every open conflict of the job its decision."""
