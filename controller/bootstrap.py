@@ -45,7 +45,8 @@ from controller.settings import Settings
 from controller.store.copy import copy_database, told_as
 from controller.store.store import Store
 from controller.sync.apply import Applier
-from controller.sync.conflicts import MANAGER, SYNC_CONFLICTS, object_key, to_resolution
+from controller.sync.conflicts import MANAGER, SYNC_CONFLICTS
+from controller.sync.conflictspec import object_key, to_resolution
 from controller.sync.fabrics import Fabrics
 from controller.sync.installation import installation_of, known_installation
 from controller.sync.jobs import SYNC_JOBS

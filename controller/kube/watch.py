@@ -69,8 +69,9 @@ class Reflector:
     """The objects of one resource in one namespace, or in all (`namespace` None).
 
     `synced`: a complete list is held and the watch continues it; while it is not, absence means nothing. `error` says
-    why not; `broken` is told the kind of every list and watch that failed. `list_resource_version` is that of the latest complete list. `objects` is keyed by (namespace, name).
-    Callbacks run in the loop, one after the other, and must not block; what they raise is logged and ends nothing.
+    why not; `broken` is told the kind of every list and watch that failed. `list_resource_version` is that of the
+    latest complete list. `objects` is keyed by (namespace, name). Callbacks run in the loop, one after the other, and
+    must not block; what they raise is logged and ends nothing.
     """
 
     def __init__(

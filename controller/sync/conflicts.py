@@ -6,24 +6,24 @@ this desk remembers of each is what the cluster holds; a restart reads it back w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from controller.api.conditions import Finding, Verdict, derived_conditions
-from controller.api.meta import API_VERSION, FABRIC_LABEL, GROUP, VERSION, NameRef, to_rfc3339
+from controller.api.meta import API_VERSION, FABRIC_LABEL, GROUP, VERSION, to_rfc3339
 from controller.api.v1alpha1 import syncconflict as api
 from controller.errors import Reason, StalledError
 from controller.kube.apply import Writer
 from controller.kube.client import KubeClient
 from controller.kube.errors import AlreadyExistsError, NotFoundError
 from controller.kube.resources import Resource
-from controller.objects import Json, ObjectKey, group_of
+from controller.objects import Json, ObjectKey
 from controller.store.history import Archived
-from controller.sync.plan.fieldpath import parse_path, render_path
-from controller.sync.plan.model import Change, Conflict, ConflictField, Decision, Resolution, Strategy
+from controller.sync.conflictspec import Evidence, conflict_spec, object_key, owner_reference, to_resolution
+from controller.sync.plan.model import Change, Conflict, Resolution
 from controller.sync.profile import Profile
 
 SYNC_CONFLICTS = Resource(GROUP, VERSION, "SyncConflict", api.SyncConflict.plural, namespaced=True)
@@ -113,17 +113,23 @@ class ConflictDesk:
         del self._shown[key]
         return shown.is_open
 
-    async def show(self, change: Change) -> bool:
+    def is_shown(self, change: Change) -> bool:
+        """Whether people see this very conflict already."""
+        shown = self._shown.get(change.key)
+        token = None if change.conflict is None else change.conflict.token
+        return shown is not None and shown.is_open and shown.token == token
+
+    async def show(self, change: Change, evidence: Evidence) -> bool:
         """Show the change's conflict. Returns whether it is new: not shown before, or settled before."""
         conflict, shown = change.conflict, self._shown.get(change.key)
         if conflict is None:
             return False
         if shown is not None and shown.is_open:
-            await self._rewrite(shown, change, conflict)
+            await self._rewrite(shown, change, conflict, evidence)
             return False
         if shown is not None:  # it was settled, and now there is another one: the old one makes room
             await self._remove(change.key, shown)
-        self._shown[change.key] = await self._create(change, conflict)
+        self._shown[change.key] = await self._create(change, conflict, evidence)
         await self._write_status(change.key, conflict, api.ConflictState.OPEN, _open_finding(change, conflict))
         return True
 
@@ -155,7 +161,7 @@ class ConflictDesk:
             if not shown.is_open and shown.resolved_at is not None and shown.resolved_at < limit:
                 await self._remove(key, shown)
 
-    async def _create(self, change: Change, conflict: Conflict) -> Shown:
+    async def _create(self, change: Change, conflict: Conflict, evidence: Evidence) -> Shown:
         profile, key = self._profile, change.key
         name = api.conflict_name(profile.name, profile.uid, key)
         body: Json = {
@@ -166,7 +172,7 @@ class ConflictDesk:
                 "labels": {FABRIC_LABEL: profile.name},
                 "ownerReferences": [owner_reference(profile)],
             },
-            "spec": _spec(profile, change, conflict).to_json(),
+            "spec": conflict_spec(profile, change, conflict, evidence).to_json(),
         }
         try:
             made = await self._writer.post(SYNC_CONFLICTS, profile.namespace, body, MANAGER)
@@ -177,11 +183,11 @@ class ConflictDesk:
             made = await self._writer.merge(SYNC_CONFLICTS, self._key(name), {"spec": body["spec"]}, MANAGER)
         return Shown(name, made.uid, conflict.token, api.ConflictState.OPEN)
 
-    async def _rewrite(self, shown: Shown, change: Change, conflict: Conflict) -> None:
+    async def _rewrite(self, shown: Shown, change: Change, conflict: Conflict, evidence: Evidence) -> None:
         if shown.token == conflict.token and shown.detected_at is not None:
             return
         if shown.token != conflict.token:
-            spec = _spec(self._profile, change, conflict).to_json()
+            spec = conflict_spec(self._profile, change, conflict, evidence).to_json()
             del spec["fabricRef"], spec["object"]
             await self._patch(shown, {"spec": spec | {"resolution": None}})
             shown.token, shown.state = conflict.token, api.ConflictState.OPEN
@@ -228,57 +234,6 @@ class ConflictDesk:
 
     def _key(self, name: str) -> ObjectKey:
         return SYNC_CONFLICTS.key(self._profile.namespace, name)
-
-
-def object_key(conflict: api.SyncConflict) -> ObjectKey:
-    """The object a SyncConflict is about."""
-    shown = conflict.spec.object
-    return ObjectKey(group_of(shown.api_version), shown.kind, shown.namespace, shown.name)
-
-
-def owner_reference(profile: Profile) -> Json:
-    """What makes our own objects go with their Fabric."""
-    return {"apiVersion": API_VERSION, "kind": "Fabric", "name": profile.name, "uid": profile.uid}
-
-
-def to_resolution(resolution: api.Resolution) -> Resolution:
-    """A person's decision in the planner's words. Raises StalledError for a path that is none."""
-    try:
-        decisions = tuple(
-            Decision(parse_path(decision.path), decision.choose.value, decision.value, decision.has("value"))
-            for decision in resolution.decisions
-        )
-    except ValueError as error:
-        raise StalledError(Reason.RESOLUTION_FAILED, f"spec.resolution.decisions: {error}") from error
-    return Resolution(Strategy(resolution.strategy.value), decisions, resolution.state_token or "")
-
-
-def _spec(profile: Profile, change: Change, conflict: Conflict) -> api.SyncConflictSpec:
-    key = change.key
-    return api.SyncConflictSpec(
-        fabric_ref=NameRef(name=profile.name),
-        object=api.ConflictObject(
-            api_version=change.api_version, kind=key.kind, namespace=key.namespace, name=key.name, uid=change.uid
-        ),
-        type=api.ConflictType(conflict.type.value),
-        fields=tuple(_fields(conflict.fields)),
-        git_path=change.origin.path if change.origin else None,
-        git_commit=(change.origin.commit or None) if change.origin else None,
-        resource_version=change.resource_version or None,
-        state_token=conflict.token,
-    )
-
-
-def _fields(fields: Iterable[ConflictField]) -> Iterable[api.FieldConflict]:
-    for field in fields:
-        values: dict[str, Json] = {}
-        if field.in_base:
-            values["base"] = field.base
-        if field.in_git:
-            values["git"] = field.git
-        if field.in_cluster:
-            values["cluster"] = field.cluster
-        yield api.FieldConflict(path=render_path(field.path), editor=field.editor or None, **values)
 
 
 def _open_finding(change: Change, conflict: Conflict) -> Finding:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
+
 from controller.api.v1alpha1.syncconflict import ConflictState
 from controller.errors import Reason
+from controller.git.snapshot import Snapshot
 from controller.sync.conflicts import ConflictDesk
-from controller.sync.plan.model import Action, Plan
+from controller.sync.conflictspec import Evidence
+from controller.sync.plan.model import Action, Change, Plan
 from controller.sync.run import Run
 from controller.sync.state import FabricState
 
@@ -17,19 +22,33 @@ async def refuse_misread(desk: ConflictDesk, state: FabricState) -> None:
         await desk.fail(key, Reason.RESOLUTION_FAILED, message)
 
 
-async def show_conflicts(desk: ConflictDesk, state: FabricState, plan: Plan, run: Run) -> None:
+async def show_conflicts(
+    desk: ConflictDesk, state: FabricState, snapshot: Snapshot | None, plan: Plan, run: Run
+) -> None:
     """Show what the plan could not decide; a decision that it could not carry out is taken away, and says why."""
     for change in plan.changes:
         if change.conflict is None:
             continue
         state.conflicts[change.key] = change.conflict
+        evidence = Evidence() if desk.is_shown(change) else await evidence_of(state, snapshot, change)
         if change.key in state.resolutions:
             del state.resolutions[change.key]
-            await desk.show(change)
+            await desk.show(change, evidence)
             await desk.fail(change.key, change.reason or Reason.RESOLUTION_FAILED, change.message)
-        elif await desk.show(change):
+        elif await desk.show(change, evidence):
             run.conflicts_opened += 1
             run.results.count(Action.CONFLICT)
+
+
+async def evidence_of(state: FabricState, snapshot: Snapshot | None, change: Change) -> Evidence:
+    """Who stands behind the two sides of a change's conflict."""
+    live = state.view.actual(change.key, change.api_version).seen_live
+    seen_live = None if live is None else datetime.fromtimestamp(live, UTC)
+    origin = change.origin or (state.bases[change.key].origin if change.key in state.bases else None)
+    changed_in = None
+    if snapshot is not None and origin is not None and state.seen_commit:
+        changed_in = await asyncio.to_thread(snapshot.last_change, state.seen_commit, origin.path)
+    return Evidence(state.seen_commit, changed_in, seen_live)
 
 
 async def settle_conflicts(desk: ConflictDesk, state: FabricState, plan: Plan, run: Run) -> None:

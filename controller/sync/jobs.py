@@ -22,7 +22,8 @@ from controller.kube.watch import Change as LiveChange
 from controller.objects import Json, ObjectKey
 from controller.runtime.queue import WorkQueue
 from controller.store.history import Archived
-from controller.sync.conflicts import MANAGER, owner_reference
+from controller.sync.conflicts import MANAGER
+from controller.sync.conflictspec import owner_reference
 from controller.sync.plan.model import Action, Change, Direction, Guard, Resolution, Strategy
 from controller.sync.planning import Request
 from controller.sync.profile import Profile

@@ -195,7 +195,7 @@ class FabricService:
             results.begin_again(change.key)
             self._forget_past(change)
             self._note_exception(change, run)
-        await show_conflicts(self.desk, self.state, plan, run)
+        await show_conflicts(self.desk, self.state, self.snapshot, plan, run)
         quiet, written = by_effect(plan.changes)
         for change in quiet:
             self._take_note(change, run)

@@ -129,8 +129,12 @@ class FieldConflict(_Valued):
     editor: str | None = Field(
         default=None, description="The field manager that made the live edit, as it calls itself."
     )
-    edited_at: Timestamp | None = Field(default=None, description="When the live edit was first seen.")
-    commit: str | None = Field(default=None, description="The commit that changed it in Git.")
+    edited_at: Timestamp | None = Field(
+        default=None, description="When a watch first showed the live edit; absent if only a list did."
+    )
+    commit: str | None = Field(
+        default=None, description="The newest commit that changed its file, if the value differs from the base's."
+    )
     author: str | None = Field(default=None, description="The author of that commit.")
 
 

@@ -86,6 +86,8 @@ def make_conflict(fabrics: Fabrics, repository: Repository) -> str:
     conflict = fabrics.wait_conflict()
     (field,) = conflict["spec"]["fields"]
     assert (field["path"], field["base"], field["git"], field["cluster"]) == ("/data/color", "blue", "red", "green")
+    assert (field["editor"], field["author"]) == ("kubectl-patch", "Ada <ada@example.com>")
+    assert field["commit"] == conflict["spec"]["gitCommit"] == repository.head()
     assert conflict["spec"]["type"] == "BothChanged"
     name: str = conflict["metadata"]["name"]
     return name
@@ -186,6 +188,10 @@ def test_an_unknown_manager_is_a_conflict_until_it_is_named(fabrics: Fabrics, re
     fabrics.kubectl.patch("configmap", "web", {"data": {"color": "green"}}, "--field-manager=somebody")
     conflict = fabrics.wait_conflict()
     assert conflict["spec"]["type"] == "UnknownEditor"
+    (field,) = conflict["spec"]["fields"]
+    assert field["editor"] == "somebody"
+    assert field["editedAt"], "a watch saw it"
+    assert "commit" not in field, "Git did not change"
     assert repository.head() == first
     fabrics.patch({"sync": {"editors": {"include": ["somebody"]}}})
     fabrics.eventually(lambda: "green" in repository.show("cm.yaml"))
