@@ -83,7 +83,7 @@ async def test_a_lively_call_is_waited_for() -> None:
 
 
 async def test_an_abandoned_call_ends_at_its_next_beat() -> None:
-    made, go_on, ended = worker(patience=0.05), threading.Event(), threading.Event()
+    made, go_on, ended = worker(patience=0.5), threading.Event(), threading.Event()
 
     def call() -> None:
         go_on.wait(10)
@@ -101,7 +101,7 @@ async def test_an_abandoned_call_ends_at_its_next_beat() -> None:
 
 
 async def test_a_call_behind_a_hanging_one_is_given_up_and_never_made() -> None:
-    made, go_on = worker(patience=0.05), threading.Event()
+    made, go_on = worker(patience=0.5), threading.Event()
     calls: list[str] = []
     with pytest.raises(UnreachableError):
         await made.run(go_on.wait, "the first")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ FORMER = "tandem:abcd:other/fabric"
 DOCUMENT = fabric(vlan=2, size=1)
 
 
-def met(by: dict[str, list[str]], **facts: object) -> Situation:
+def met(by: dict[str, list[str]], **facts: Any) -> Situation:
     """The document meets an object with another vlan, and without its size."""
     return situation(None, DOCUMENT, fabric(vlan=1, name="kept"), by, same=False, **facts)
 
