@@ -95,7 +95,7 @@ def content_refusal(value: dict[str, Json]) -> Refusal | None:
             return refusal
     if not is_secret(value):
         return None
-    return _text_map_refusal("/stringData", value.get("stringData")) or _data_refusal(value.get("data"))
+    return _text_map_refusal("/stringData", value.get("stringData"), show=False) or _data_refusal(value.get("data"))
 
 
 def _name_refusal(field: str, name: Json) -> Refusal | None:
@@ -107,19 +107,20 @@ def _name_refusal(field: str, name: Json) -> Refusal | None:
     return None
 
 
-def _text_map_refusal(pointer: str, found: Json) -> Refusal | None:
+def _text_map_refusal(pointer: str, found: Json, *, show: bool = True) -> Refusal | None:
+    """Why this is no map of strings. `show`: whether a value may stand in the message, which a Secret's may not."""
     if found is None:
         return None
     if not isinstance(found, dict):
         return Refusal(pointer, "must be a map of strings")
     for key, item in found.items():
         if item is not None and not isinstance(item, str):
-            return Refusal(f"{pointer}/{escaped(key)}", f"must be a string; put {_shown(item)} in quotes")
+            return Refusal(f"{pointer}/{escaped(key)}", f"must be a string; put {_shown(item) if show else 'it'} in quotes")
     return None
 
 
 def _data_refusal(data: Json) -> Refusal | None:
-    if refusal := _text_map_refusal("/data", data):
+    if refusal := _text_map_refusal("/data", data, show=False):
         return refusal
     for key, item in (data or {}).items():
         try:

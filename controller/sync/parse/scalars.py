@@ -146,7 +146,7 @@ def _as(kind: type | tuple[type, ...], name: str) -> Callable[[str], Json]:
     def read(text: str) -> Json:
         value = _resolved(text)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise ScalarError(f"{text or 'an empty scalar'} is not a {name}, as its tag says")
+            raise ScalarError(f"the value is not a {name}, as its tag says")  # unquoted: it may be a Secret's
         return value
 
     return read
@@ -166,7 +166,7 @@ def _binary(text: str) -> str:
 
 def _timestamp(text: str) -> str:
     if not _DATE.fullmatch(text):
-        raise ScalarError(f"{text or 'an empty scalar'} is not a timestamp, as its tag says")
+        raise ScalarError("the value is not a timestamp, as its tag says")
     return text
 
 

@@ -133,7 +133,7 @@ def test_a_namespace_may_be_missing(namespace: dict[str, Json]) -> None:
             Refusal("/metadata/annotations/a", "must be a string; put it in quotes"),
         ),
         (an_object(metadata={"name": "a", "labels": []}), Refusal("/metadata/labels", "must be a map of strings")),
-        (an_object("Secret", stringData={"a": 1.5}), Refusal("/stringData/a", "must be a string; put 1.5 in quotes")),
+        (an_object("Secret", stringData={"a": 1.5}), Refusal("/stringData/a", "must be a string; put it in quotes")),
         (an_object("Secret", data="x"), Refusal("/data", "must be a map of strings")),
         (
             an_object("Secret", data={"a": "plain text"}),

@@ -265,8 +265,8 @@ def test_a_document_without_a_usable_name_is_refused_and_not_listed(text: str, f
         ("metadata: {name: a, labels: {x: yes}}", "/metadata/labels/x", "put true in quotes"),
         ("metadata: {name: a, annotations: {a~b: [1]}}", "/metadata/annotations/a~0b", "put it in quotes"),
         ("metadata: {name: a, annotations: [1]}", "/metadata/annotations", "must be a map of strings"),
-        ("metadata: {name: a}\nstringData: {p: 1}", "/stringData/p", "put 1 in quotes"),
-        ("metadata: {name: a}\ndata: {p: 1}", "/data/p", "put 1 in quotes"),
+        ("metadata: {name: a}\nstringData: {p: 1}", "/stringData/p", "put it in quotes"),
+        ("metadata: {name: a}\ndata: {p: 1}", "/data/p", "put it in quotes"),
         ("metadata: {name: a}\ndata: {p: plain text}", "/data/p", "must be base64"),
         ("metadata: {name: a}\ndata: 1", "/data", "must be a map of strings"),
         ("metadata: {name: a}\ndata: {p: 'ENC[x]'}\nsops: {version: 3}", "/sops", "encrypted with SOPS"),
@@ -295,3 +295,27 @@ def test_a_file_out_of_bounds_is_one_fault() -> None:
     (fault,) = read_file(b"a: 1\n" * 1000, Bounds(file_bytes=100)).faults
     assert fault.reason is Reason.DOCUMENTS_FAILED
     assert "5000 bytes" in fault.message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "stringData: {pin: 271828}",
+        "data: {pin: 271828}",
+        "stringData: {pin: -271828.5}",
+        "stringData: {pin: !!int x271828}",
+        "stringData: {pin: !!timestamp 271828}",
+        "stringData: {pin: !!binary 271828!}",
+        "stringData: {pin: *x271828}",
+        "stringData: {pin: @271828}",
+        'stringData: {pin: "\\q271828"}',
+        "stringData: [271828]",
+        "stringData: {pin: [271828]}",
+        "stringData: {pin: x: 271828}",
+        "data: {pin: 27 18 28}",
+    ],
+)
+def test_no_fault_of_a_secret_quotes_its_value(line: str) -> None:
+    result = read(f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\n{line}\n")
+    (fault,) = result.faults
+    assert "2718" not in fault.message.replace(" ", "")
