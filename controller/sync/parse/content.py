@@ -115,7 +115,8 @@ def _text_map_refusal(pointer: str, found: Json, *, show: bool = True) -> Refusa
         return Refusal(pointer, "must be a map of strings")
     for key, item in found.items():
         if item is not None and not isinstance(item, str):
-            return Refusal(f"{pointer}/{escaped(key)}", f"must be a string; put {_shown(item) if show else 'it'} in quotes")
+            shown = _shown(item) if show else "it"
+            return Refusal(f"{pointer}/{escaped(key)}", f"must be a string; put {shown} in quotes")
     return None
 
 

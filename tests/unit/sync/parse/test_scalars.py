@@ -51,7 +51,7 @@ def test_the_table_is_the_one_that_the_generator_makes() -> None:
     ("tag", "text"), [("int", "x"), ("int", "yes"), ("float", "yes"), ("bool", "1"), ("null", "x")]
 )
 def test_a_tag_that_claims_something_else_is_refused(tag: str, text: str) -> None:
-    with pytest.raises(ScalarError, match="^the value is not a .*, as its tag says"):
+    with pytest.raises(ScalarError, match=r"^the value is not a .*, as its tag says"):
         tagged_value(f"tag:yaml.org,2002:{tag}", text)
 
 
