@@ -33,7 +33,7 @@ from controller.kube.resources import HORIZONTAL_POD_AUTOSCALERS, Resource
 from controller.objects import Json, ObjectKey, canonical, decoded
 from controller.sync.plan.fieldpath import from_server, render_path
 from controller.sync.plan.model import Action, Change
-from controller.sync.plan.patch import correction_patch, removal_patch
+from controller.sync.plan.patch import correction_patch, removal_patch, without_strangers
 from controller.sync.plan.schema import Schema
 
 SAME_STATE_TRIES = 8  # a status that changes ten times a second needs a few; after these the values are tested instead
@@ -169,13 +169,18 @@ class Applier:
     async def _update_by_values(self, change: Change, resource: Resource, manager: str, schema: Schema) -> CachedObject:
         """Test the old values instead of the resourceVersion, then own the new ones.
 
-        The one patch makes the removals as well: what is left of them is the server's own.
+        The one patch makes the removals as well: what is left of them is the server's own. What somebody else changed
+        before it came is in the answer, and must not count as agreed on.
         """
         body = change.intended or b""
         operations = correction_patch(change.actual or b"{}", body, change.removals, schema)
         if operations:
             await self._writer.patch_json(resource, change.key, operations, manager, uid=change.uid)
-        return await self._writer.update_unforced(resource, change.key, body, manager, uid=change.uid)
+        answer = await self._writer.update_unforced(resource, change.key, body, manager, uid=change.uid)
+        agreed = without_strangers(change.actual or b"{}", answer.content, body, change.removals, schema)
+        if agreed == answer.content:
+            return answer
+        return replace(answer, content=agreed, resource_version=change.resource_version)
 
     async def _hand_replicas_over(self, change: Change, resource: Resource) -> None:
         """Where an autoscaler targets the object, its live count must survive our letting go of the field."""

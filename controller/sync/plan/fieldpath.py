@@ -130,6 +130,12 @@ def reaches_into(pattern: Path, path: Path) -> bool:
     return len(pattern) > len(path) and all(map(_fits, pattern, path))
 
 
+def meet(one: Path, other: Path) -> bool:
+    """Whether one path lies on or below the other."""
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
+
+
 def _fits(pattern: Segment, segment: Segment) -> bool:
     if pattern == "*":
         return True

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from controller.objects import Json, canonical, decoded
 from controller.sync.plan.diff import diff, unmet
-from controller.sync.plan.fieldpath import Path
+from controller.sync.plan.fieldpath import Path, meet
 from controller.sync.plan.model import FieldEdit
 from controller.sync.plan.normalize import without_notes
 from controller.sync.plan.tree import ABSENT, assign, discard, is_key, leaves, lookup
@@ -46,7 +46,7 @@ def intended(view: View, document: Json, touched: Iterable[Path]) -> Json:
     _leave_ignored(view, tree)
     moved = tuple(touched)
     for edit in unmet(tree, view.actual, view.schema):
-        if view.is_held_by_excluded(edit.path) and not any(_meet(edit.path, path) for path in moved):
+        if view.is_held_by_excluded(edit.path) and not any(meet(edit.path, path) for path in moved):
             discard(tree, edit.path, view.schema)
     return tree
 
@@ -95,12 +95,6 @@ def _leave_ignored(view: View, tree: Json) -> None:
 
 def _is_partly_ours(view: View, path: Path) -> bool:
     return view.owners.hold(view.rules.manager, path)
-
-
-def _meet(one: Path, other: Path) -> bool:
-    """Whether one path lies on or below the other."""
-    length = min(len(one), len(other))
-    return one[:length] == other[:length]
 
 
 def _removable(view: View, path: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from controller.objects import Json, canonical, decoded
-from controller.sync.plan.fieldpath import Path, Segment
+from controller.sync.plan.fieldpath import Path, Segment, meet
 from controller.sync.plan.model import Action, Change
 from controller.sync.plan.schema import Schema, indexed
 from controller.sync.plan.tree import ABSENT, discard, is_key, is_same, leaves, lookup
@@ -49,7 +49,7 @@ def needed(fields: Iterable[str], probed: bytes, dropped: Collection[Path], sche
     """
     tree = decoded(probed)
     asked = [_path_of_cause(field, tree, schema) for field in fields]
-    return frozenset(path for path in dropped if any(_meet(path, cause) for cause in asked))
+    return frozenset(path for path in dropped if any(meet(path, cause) for cause in asked))
 
 
 def minimised(change: Change, dropped: Iterable[Path], answer: bytes, schema: Schema) -> Change:
@@ -89,8 +89,3 @@ def _path_of_cause(field: str, tree: Json, schema: Schema) -> Path:
         tree = ABSENT if tree is ABSENT else lookup(tree, (segment,), schema)
         schema = schema.child(segment)
     return tuple(path)
-
-
-def _meet(one: Path, other: Path) -> bool:
-    length = min(len(one), len(other))
-    return one[:length] == other[:length]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from controller.objects import Json, decoded
-from controller.sync.plan.diff import unmet
-from controller.sync.plan.fieldpath import Item, Path
+from controller.objects import Json, canonical, decoded
+from controller.sync.plan.diff import diff, unmet
+from controller.sync.plan.fieldpath import Item, Path, meet
 from controller.sync.plan.intended import copied
 from controller.sync.plan.schema import Schema, indexed
-from controller.sync.plan.tree import ABSENT, assign, lookup
+from controller.sync.plan.tree import ABSENT, assign, discard, lookup
 
 
 def removal_patch(content: bytes, removals: Iterable[Path], schema: Schema) -> list[Json]:
@@ -42,6 +42,23 @@ def correction_patch(actual: bytes, intended: bytes, removals: Iterable[Path], s
         *(_operation("add", tree, target, path, schema) for path in added),
         *_removes(tree, found, schema),
     ]
+
+
+def without_strangers(actual: bytes, answer: bytes, intended: bytes, removals: Iterable[Path], schema: Schema) -> bytes:
+    """The answer to a write that tested nothing but old values, without what somebody else had changed meanwhile.
+
+    Recorded whole, it would make their change look agreed on; so that stays a difference from what is recorded.
+    """
+    before, after = decoded(actual), decoded(answer)
+    ours = (*(edit.path for edit in unmet(decoded(intended), before, schema)), *removals)
+    for edit in diff(before, after, schema):
+        if any(meet(edit.path, path) for path in ours):
+            continue
+        if edit.old_present:
+            assign(after, edit.path, edit.old, schema, like=before)
+        else:
+            discard(after, edit.path, schema, like=before)
+    return canonical(after)
 
 
 def _removes(tree: Json, paths: Iterable[Path], schema: Schema) -> list[Json]:

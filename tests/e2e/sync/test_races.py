@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import pytest
 
 from controller.dev.controlplane import ControlPlane
@@ -183,8 +186,8 @@ def status_path(fabrics: Fabrics) -> str:
     return f"/apis/apps/v1/namespaces/{fabrics.namespace}/deployments/web/status"
 
 
-def pod_spec(fabrics: Fabrics) -> dict[str, object]:
-    found: dict[str, object] = fabrics.kubectl.json("get", "deployment", "web")["spec"]["template"]["spec"]
+def pod_spec(fabrics: Fabrics) -> dict[str, Any]:
+    found: dict[str, Any] = fabrics.kubectl.json("get", "deployment", "web")["spec"]["template"]["spec"]
     return found
 
 
@@ -232,6 +235,27 @@ def test_an_update_that_always_comes_late_is_made_by_the_old_values(
     assert len(faults.seen(writes)) - before == 10, "8 tries, a patch that tests values, and an apply that owns them"
     assert "nginx:1.28" in str(pod_spec(fabrics))
     assert repository.head() == second
+
+
+def test_an_edit_before_an_update_by_values_is_written_back(
+    slow_tandem: Tandem, fabrics: Fabrics, repository: Repository, faults: FaultProxy, controlplane: ControlPlane
+) -> None:
+    first = repository.publish({"deployment.yaml": DEPLOYMENT})
+    fabrics.apply(repository.url)
+    fabrics.wait_synced(revision=first)
+    writes = write_of(fabrics, "deployments", "web")
+    faults.late(0.1, when=writes)
+    number = itertools.count(1)
+    with Churn(controlplane, status_path(fabrics), "observedGeneration"):
+        with faults.hold(when=lambda one: writes(one) and next(number) == 9) as ninth:
+            repository.publish({"deployment.yaml": DEPLOYMENT.replace("1.27", "1.28")})
+            ninth.wait(30)
+            fabrics.kubectl("set", "env", "deployment/web", "MODE=dark")
+        fabrics.eventually(lambda: "MODE" in repository.show("deployment.yaml"))
+    fabrics.wait_synced(revision=repository.head())
+    assert "nginx:1.28" in repository.show("deployment.yaml")
+    (container,) = pod_spec(fabrics)["containers"]
+    assert (container["image"], container["env"]) == ("nginx:1.28", [{"name": "MODE", "value": "dark"}])
 
 
 # ---- removals ----

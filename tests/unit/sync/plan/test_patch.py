@@ -9,7 +9,7 @@ from hypothesis import given
 from controller.objects import Json, canonical
 from controller.sync.plan.diff import diff, unmet
 from controller.sync.plan.fieldpath import parse_path
-from controller.sync.plan.patch import correction_patch, removal_patch
+from controller.sync.plan.patch import correction_patch, removal_patch, without_strangers
 from tests.support.plan import SCHEMA, fabric
 from tests.unit.sync.plan.test_diff import specs
 
@@ -98,3 +98,31 @@ def test_a_correction_makes_the_object_say_all_that_is_wanted(held: Json, wanted
     assert unmet(after, result, SCHEMA) == []
     gone = removal_patch(canonical(result), removals, SCHEMA)
     assert gone == []
+
+
+# ---- what was not ours in an answer ----
+
+WANTED = fabric(vlan=2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "agreed"),
+    [
+        pytest.param(fabric(vlan=2, size=1), fabric(vlan=2, size=1), id="nothing else"),
+        pytest.param(fabric(vlan=2, size=1, name="new"), fabric(vlan=2, size=1), id="somebody's new field"),
+        pytest.param(fabric(vlan=2, size=5), fabric(vlan=2, size=1), id="somebody's value"),
+        pytest.param(fabric(vlan=2), fabric(vlan=2, size=1), id="somebody's removal"),
+        pytest.param(fabric(vlan=3, size=1), fabric(vlan=3, size=1), id="what a webhook made of our value"),
+    ],
+)
+def test_what_somebody_changed_before_our_patch_is_not_agreed_on(answer: Json, agreed: Json) -> None:
+    before = fabric(vlan=1, size=1)
+    found = without_strangers(canonical(before), canonical(answer), canonical(WANTED), (), SCHEMA)
+    assert found == canonical(agreed)
+
+
+def test_what_the_server_fills_in_for_a_removal_is_its_own() -> None:
+    before, answer = fabric(vlan=2, size=5), fabric(vlan=2, size=1)
+    removed = (parse_path("/spec/size"),)
+    found = without_strangers(canonical(before), canonical(answer), canonical(WANTED), removed, SCHEMA)
+    assert found == canonical(answer)
