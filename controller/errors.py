@@ -27,6 +27,7 @@ class Reason(StrEnum):
     UNREACHABLE = "Unreachable"
     CERTIFICATE_INVALID = "CertificateInvalid"
     PUSH_REJECTED = "PushRejected"
+    REPOSITORY_TOO_LARGE = "RepositoryTooLarge"
     NEEDS_RENDERING = "NeedsRendering"
     URL_REFUSED = "URLRefused"
     # sync

@@ -64,6 +64,7 @@ SOURCE_REASONS = frozenset(
         Reason.UNREACHABLE,
         Reason.CERTIFICATE_INVALID,
         Reason.PUSH_REJECTED,
+        Reason.REPOSITORY_TOO_LARGE,
         Reason.NEEDS_RENDERING,
         Reason.URL_REFUSED,
     }

@@ -10,6 +10,7 @@
     │   ├── BranchNotFoundError        the repository has other branches
     │   ├── EmptyRepositoryError       the repository has none
     │   ├── CertificateInvalidError    TLS does not vouch for the server
+    │   ├── RepositoryTooLargeError    more files, or folders within each other, than are looked at
     │   ├── UnreachableError           no connection, no answer in time, 429, 5xx, an answer cut off
     │   └── MirrorDamagedError         the local copy is incomplete; the next fetch makes it anew
     │       └── ObjectMissingError     an id that the local copy does not hold, maybe rightly
@@ -71,6 +72,13 @@ class CertificateInvalidError(WaitingError):
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.CERTIFICATE_INVALID, message)
+
+
+class RepositoryTooLargeError(WaitingError):
+    """There is more below the directory than Tandem looks at: by far too much, or made to be so."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.REPOSITORY_TOO_LARGE, message)
 
 
 class UnreachableError(WaitingError):

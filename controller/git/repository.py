@@ -114,17 +114,22 @@ def is_whole(repository: pygit2.Repository, beat: Callable[[], None]) -> bool:
                 beat()
                 if commit.tree_id not in repository.odb:
                     return False
-            if not all(present(repository, tip.tree)):
+            if not all_present(repository, tip.tree):
                 return False
     except UNREADABLE:
         return False
     return True
 
 
-def present(repository: pygit2.Repository, tree: pygit2.Tree) -> Iterator[bool]:
-    """Whether each object below a tree is in the object database."""
-    for entry in tree:
-        if entry.filemode == FileMode.TREE:
-            yield from present(repository, repository[entry.id])  # type: ignore[arg-type]  # its mode says tree
-        elif entry.filemode != FileMode.COMMIT:  # a submodule's commit is another repository's
-            yield entry.id in repository.odb
+def all_present(repository: pygit2.Repository, top: pygit2.Tree) -> bool:
+    """Whether each object below a tree is in the object database. A tree is opened once, however often it is held."""
+    seen, waiting = {top.id}, [top]
+    while waiting:
+        for entry in waiting.pop():
+            if entry.filemode == FileMode.TREE:
+                if entry.id not in seen:
+                    seen.add(entry.id)
+                    waiting.append(repository[entry.id])  # type: ignore[arg-type]  # its mode says tree
+            elif entry.filemode != FileMode.COMMIT and entry.id not in repository.odb:  # a submodule's is elsewhere
+                return False
+    return True

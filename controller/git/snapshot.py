@@ -23,7 +23,7 @@ from controller.git.errors import MirrorDamagedError, ObjectMissingError
 from controller.git.paths import normalized_directory
 from controller.git.repository import Copy
 from controller.git.transport import UNREADABLE
-from controller.git.trees import Entry, FileChange, differences, files
+from controller.git.trees import Entry, FileChange, bounded, differences, files
 
 MOST_COMMITS = 1_000  # of one look into history
 
@@ -43,7 +43,8 @@ class Commit:
 class Snapshot:
     """Reads one mirror. Every method may raise MirrorDamagedError: the copy vanished or broke, fetch again.
 
-    An id that the copy does not hold raises ObjectMissingError, its subclass. `on_damage(proven)` is told of both.
+    An id that the copy does not hold raises ObjectMissingError, its subclass; what goes through whole trees may raise
+    RepositoryTooLargeError. `on_damage(proven)` is told of both.
     """
 
     def __init__(self, path: Path, on_damage: Callable[[bool], None]) -> None:
@@ -77,7 +78,7 @@ class Snapshot:
     def walk(self, tree: str, prefix: str = "") -> list[Entry]:
         """Every file below a tree, by path. `prefix` (the fabric's directory) is put before each path."""
         with self._reading() as repository:
-            found = files(partial(raw_tree, repository), tree, normalized_directory(prefix))
+            found = files(bounded(partial(raw_tree, repository)), tree, normalized_directory(prefix))
             return sorted(found, key=attrgetter("path"))
 
     def changes(self, old: str | None, new: str | None, prefix: str = "") -> list[FileChange]:
@@ -85,7 +86,7 @@ class Snapshot:
         if old == new:
             return []
         with self._reading() as repository:
-            found = differences(partial(raw_tree, repository), old, new, normalized_directory(prefix))
+            found = differences(bounded(partial(raw_tree, repository)), old, new, normalized_directory(prefix))
             return sorted(found, key=attrgetter("path"))
 
     def size(self, blob: str) -> int:

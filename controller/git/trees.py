@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from controller.git.errors import RepositoryTooLargeError
 from controller.git.paths import joined
 
 SYMLINK = 0o120000
@@ -18,6 +19,11 @@ SUBMODULE = 0o160000
 FILE = 0o100644
 EXECUTABLE = 0o100755
 FOLDER = b"40000"
+
+# A few small trees can hold each other so often that they stand for more files than there are atoms, or one in another
+# until the stack ends. Of one look: some 300,000 files, and more folders within each other than anybody has.
+MOST_BYTES = 16 << 20
+DEEPEST = 100
 
 RAW_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)  # mode, name, id
 WHOLE_ENTRY = re.compile(rb"[0-7]+ [^\0]+\0.{20}", re.DOTALL)  # the same unparsed: comparing needs no more
@@ -49,11 +55,29 @@ class FileChange:
     new: Entry | None
 
 
+def bounded(read: ReadTree) -> ReadTree:
+    """The same reader, good for one look: after MOST_BYTES it raises RepositoryTooLargeError."""
+    left = MOST_BYTES
+
+    def spend(tree: str) -> bytes:
+        nonlocal left
+        content = read(tree)
+        left -= len(content)
+        if left < 0:
+            raise RepositoryTooLargeError(
+                "the directory holds more files than are looked at (some 300,000); point spec.repository.directory at "
+                "a smaller one, or divide it among several Fabrics"
+            )
+        return content
+
+    return spend
+
+
 def files(read: ReadTree, tree: str, prefix: str = "") -> Iterator[Entry]:
     """Every file below a tree. `prefix`, a folder, is put before each path."""
     for raw in RAW_ENTRY.findall(read(tree)):
         if raw[0] == FOLDER:
-            yield from files(read, raw[2].hex(), path_of(raw, prefix))
+            yield from files(read, raw[2].hex(), folder_of(raw, prefix))
         else:
             yield to_entry(raw, prefix)
 
@@ -73,7 +97,7 @@ def difference(read: ReadTree, old: RawEntry | None, new: RawEntry | None, prefi
     old_folder, new_folder = (raw if raw is not None and raw[0] == FOLDER else None for raw in (old, new))
     if folder := old_folder or new_folder:
         old_tree, new_tree = (raw[2].hex() if raw is not None else None for raw in (old_folder, new_folder))
-        yield from differences(read, old_tree, new_tree, path_of(folder, prefix))
+        yield from differences(read, old_tree, new_tree, folder_of(folder, prefix))
     old_file, new_file = (to_entry(raw, prefix) if raw and raw[0] != FOLDER else None for raw in (old, new))
     if file := new_file or old_file:
         yield FileChange(file.path, old_file, new_file)
@@ -101,3 +125,13 @@ def to_entry(raw: RawEntry, prefix: str) -> Entry:
 def path_of(raw: RawEntry, prefix: str) -> str:
     """An entry's path. A name that is not UTF-8 becomes readable, and cannot be written to (paths.py)."""
     return joined(prefix, raw[1].decode("utf-8", "backslashreplace"))
+
+
+def folder_of(raw: RawEntry, prefix: str) -> str:
+    """A folder's path. Raises RepositoryTooLargeError for one too deep."""
+    path = path_of(raw, prefix)
+    if path.count("/") >= DEEPEST:
+        raise RepositoryTooLargeError(
+            f"{path[:60]}… is more than {DEEPEST} folders deep, which is not looked at; put its files higher up"
+        )
+    return path

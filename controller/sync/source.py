@@ -23,6 +23,7 @@ from controller.kube.resources import SECRETS
 from controller.settings import Bounds
 from controller.sync.declared import Blob
 from controller.sync.parse.documents import Fault, FileResult
+from controller.sync.parse.ignore import TooManyPatternsError
 from controller.sync.parse.scope import IGNORE_FILE, PathRules
 from controller.sync.parsing import ParserPool
 from controller.sync.plan.model import Direction
@@ -31,6 +32,7 @@ from controller.sync.profile import Profile, Source
 SECRET_AGE = 600.0  # seconds after which a Secret is read again although nothing went wrong
 BATCH_BYTES = 8 << 20  # blobs in memory at once while a large diff is parsed
 BATCH_FILES = 512
+IGNORE_BYTES = 64 << 10  # of a .tandemignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,15 @@ class SourceReader:
         entry = mirror.snapshot.entry(tree, IGNORE_FILE)
         if entry is None or not entry.is_regular:
             return PathRules.of(None)
-        return PathRules.of(mirror.snapshot.read_blob(entry.blob))
+        try:
+            if (size := mirror.snapshot.size(entry.blob)) > IGNORE_BYTES:
+                raise TooManyPatternsError(f"{size} bytes")
+            return PathRules.of(mirror.snapshot.read_blob(entry.blob))
+        except TooManyPatternsError as error:
+            raise WaitingError(
+                Reason.REPOSITORY_TOO_LARGE,
+                f"{IGNORE_FILE} has {error}, and every file is held against each line; write fewer and wider ones",
+            ) from None
 
     async def _read(
         self, mirror: Mirror, source: Source, entries: Iterable[Entry], rules: PathRules

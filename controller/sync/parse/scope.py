@@ -6,11 +6,9 @@ Hidden files and folders (`.github`, `.argocd-source.yaml`) never count: they be
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import ClassVar, Self
 
-from pathspec import GitIgnoreSpec
-from pathspec.patterns.gitignore import GitIgnorePatternError
+from controller.sync.parse.ignore import Pattern, is_ignored, patterns_of
 
 IGNORE_FILE = ".tandemignore"
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -24,13 +22,12 @@ class PathRules:
     RENDERED: ClassVar[tuple[str, ...]] = ("kustomization.yaml", "kustomization.yml", "Kustomization", "Chart.yaml")
 
     ignore: bytes
-    _spec: GitIgnoreSpec = field(compare=False, repr=False)
+    _patterns: tuple[Pattern, ...] = field(compare=False, repr=False)
 
     @classmethod
     def of(cls, ignore: bytes | None) -> Self:
-        """The rules for the bytes of a `.tandemignore`, None where there is none."""
-        lines = (ignore or b"").decode(errors="replace").splitlines()
-        return cls(ignore or b"", GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line)))
+        """The rules for the bytes of a `.tandemignore`, None where there is none. Raises TooManyPatternsError."""
+        return cls(ignore or b"", patterns_of((ignore or b"").decode(errors="replace")))
 
     def counts(self, path: str) -> bool:
         """Whether the file at a path (relative to the directory, with `/`) may declare objects."""
@@ -40,14 +37,6 @@ class PathRules:
         if not self.ignore:
             return True
         # As in git, what lies in an ignored folder cannot be taken back by a later line.
-        folders = accumulate(parts[:-1], lambda above, name: f"{above}/{name}")
-        return not any(self._spec.match_file(f"{folder}/") for folder in folders) and not self._spec.match_file(path)
-
-
-def _is_pattern(line: str) -> bool:
-    """Git passes over a line that is no pattern, and so do we."""
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except GitIgnorePatternError:
-        return False
-    return True
+        if any(is_ignored(self._patterns, parts[:depth], folder=True) for depth in range(1, len(parts))):
+            return False
+        return not is_ignored(self._patterns, parts, folder=False)

@@ -72,6 +72,21 @@ def restore_repository(repository: Repository) -> None:
     repository.publish({"deep/cm.yaml": CONFIG})
 
 
+def push_tree_bomb(repository: Repository) -> None:
+    """Twelve trees that stand for 10¹² files: each holds the one before ten times."""
+    clone = repository.clone
+    tree = clone("mktree", stdin=f"100644 blob {clone('hash-object', '-w', '--stdin')}\ta.yaml\n".encode())
+    for _ in range(12):
+        tree = clone("mktree", stdin="".join(f"040000 tree {tree}\t{name}\n" for name in "abcdefghij").encode())
+    top = clone("mktree", stdin=f"040000 tree {tree}\tdeep\n".encode())
+    clone("push", "--quiet", "origin", f"{clone('commit-tree', '-m', 'boom', top)}:refs/heads/main")
+
+
+def push_over(repository: Repository) -> None:
+    repository.clone.commit({"deep/cm.yaml": CONFIG})
+    repository.clone("push", "--quiet", "--force", "origin", "HEAD:refs/heads/main")
+
+
 MISSING = {
     "an empty repository": Missing("EmptyRepository", "push one to branch 'main'"),
     "a missing repository": Missing("RepositoryNotFound", "", remove_repository, restore_repository),
@@ -86,6 +101,7 @@ MISSING = {
         "has no directory 'deep' on branch main",
         lambda repository: repository.publish({"cm.yaml": CONFIG}),
     ),
+    "a bomb of trees": Missing("RepositoryTooLarge", "more files than are looked at", push_tree_bomb, push_over),
     "templates": Missing(
         "NeedsRendering",
         "point spec.repository.directory at rendered manifests",

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pygit2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pygit2.enums import FileMode
 
-from controller.git.errors import MirrorDamagedError, ObjectMissingError, PathRefusedError
-from controller.git.repository import Copy, make_bare
+from controller.errors import Reason
+from controller.git import trees
+from controller.git.errors import MirrorDamagedError, ObjectMissingError, PathRefusedError, RepositoryTooLargeError
+from controller.git.repository import Copy, is_whole, make_bare
 from controller.git.snapshot import Snapshot
 from controller.git.trees import SUBMODULE, SYMLINK, Entry, FileChange
 from tests.support.worktree import WorkTree, git
@@ -355,3 +359,47 @@ def test_a_copy_that_was_replaced_is_opened_again(bare: Path, person: WorkTree) 
     assert copy.opened() is first
     make_bare(bare)
     assert copy.opened() is not first
+
+
+def nested(repository: pygit2.Repository, name: str, levels: int, times: int) -> str:
+    """The tree of a branch whose folders hold each other: `times` in each, `levels` deep, a file at the bottom."""
+    builder = repository.TreeBuilder()
+    builder.insert("a.yaml", repository.create_blob(b""), FileMode.BLOB)
+    tree = builder.write()
+    for _ in range(levels):
+        builder = repository.TreeBuilder()
+        for number in range(times):
+            builder.insert(str(number), tree, FileMode.TREE)
+        tree = builder.write()
+    somebody = pygit2.Signature("Ada", "ada@example.com", 0, 0)
+    repository.create_commit(f"refs/heads/{name}", somebody, somebody, name, tree, [])
+    return str(tree)
+
+
+@pytest.mark.parametrize(
+    ("levels", "times", "message"), [(12, 10, "more files than are looked at"), (3_000, 1, "more than 100 folders")]
+)
+def test_trees_made_to_be_endless_are_refused(
+    repository: pygit2.Repository, snapshot: Snapshot, levels: int, times: int, message: str
+) -> None:
+    tree = nested(repository, "bomb", levels, times)
+    with pytest.raises(RepositoryTooLargeError, match=message) as refused:
+        snapshot.walk(tree)
+    assert refused.value.reason is Reason.REPOSITORY_TOO_LARGE
+    with pytest.raises(RepositoryTooLargeError, match=message):
+        snapshot.changes(None, tree, "apps")
+    assert snapshot.changes(tree, tree) == []
+
+
+def test_every_look_may_read_as_much_as_the_one_before(
+    repository: pygit2.Repository, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = nested(repository, "some", 4, 5)
+    monkeypatch.setattr(trees, "MOST_BYTES", 50_000)  # one look takes some 43,000
+    assert [len(snapshot.walk(tree)) for _ in range(3)] == [625] * 3
+
+
+def test_a_copy_is_whole_also_with_trees_that_hold_each_other_endlessly(repository: pygit2.Repository) -> None:
+    nested(repository, "wide", 12, 10)
+    nested(repository, "deep", 3_000, 1)
+    assert is_whole(repository, lambda: None)
