@@ -66,8 +66,9 @@ def applied(content: Json, edit: Edit, value: Json) -> Json:
 
 
 def text_of(data: bytes) -> str:
-    """A file's text as it stands, its byte order mark excluded."""
-    return data.decode("utf-8-sig")
+    """A file's text without its byte order mark, and with a line break at its end, as kubectl takes it."""
+    text = data.decode("utf-8-sig")
+    return text if text.endswith("\n") else f"{text}\n"
 
 
 def generated(most: int = 2) -> list[Edit]:

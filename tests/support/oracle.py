@@ -75,6 +75,8 @@ def _in_ends(old: bytes, new: bytes) -> Iterator[str]:
         yield "a line end is not that of Windows"
     if b"\r" not in old and b"\r" in new:
         yield "there is a carriage return"
+    if new and new.endswith(b"\n") != old.endswith(b"\n"):
+        yield "the last line ends otherwise"
 
 
 def _in_lines(before: str, after: str, allowed: Allowed) -> Iterator[str]:
@@ -123,8 +125,7 @@ def _line_end_above(text: str, position: int) -> int:
 
 def _allowed(text: str, root: Place, edit: Edit) -> Allowed:
     if edit.kind == "document added":
-        # What comes is divided from a last line without an end, and a block scalar must not gain one.
-        return Allowed([_end_of(text, root, len(text))], 0 if _LINE_END.search(text[-2:]) else None)
+        return Allowed([(len(text), len(text))], 0)
     path, _ = _in_the_document(root, edit)
     if not path:
         return _without_document(text, root)
@@ -137,7 +138,7 @@ def _allowed(text: str, root: Place, edit: Edit) -> Allowed:
     if edit.kind.startswith("value"):
         allowed = _changed(text, parent, path[-1], edit)
     elif "added" in edit.kind:
-        allowed = _added(text, root, parent, path[-1], edit)
+        allowed = _added(text, parent, path[-1], edit)
     else:
         allowed = _removed(text, parent, path[-1])
     return Allowed([*allowed.spans, *aliases]) if aliases else allowed
@@ -161,7 +162,7 @@ def _changed(text: str, parent: Place, key: str | int, edit: Edit) -> Allowed:
     return Allowed([_value(place)], *((1, 1) if in_one else (None, None)))
 
 
-def _added(text: str, root: Place, parent: Place, key: str | int, edit: Edit) -> Allowed:
+def _added(text: str, parent: Place, key: str | int, edit: Edit) -> Allowed:
     children = list(parent.children.values())
     if not children:
         return Allowed([_value(parent)])
@@ -169,8 +170,8 @@ def _added(text: str, root: Place, parent: Place, key: str | int, edit: Edit) ->
         return Allowed([(children[0].start, parent.end)], None if "\n" in text[parent.start : parent.end] else 1)
     lines = 1 if not isinstance(edit.value, dict | list) and "\n" not in str(edit.value) else None
     if isinstance(key, str):
-        start, end = _end_of(text, root, parent.end)
-        return Allowed([(start, end)], 0, lines) if start == end else Allowed([(start, end)])
+        end = _line_end(text, parent.end)
+        return Allowed([(end, end)], 0, lines)
     if key:
         end = _line_end(text, children[key - 1].end)
         return Allowed([(end, end)], 0, lines)
@@ -196,15 +197,6 @@ def _removed(text: str, parent: Place, key: str | int) -> Allowed:
     before = [child.end for child in parent.children.values() if child.end <= gone.start]
     behind = [child.start for child in parent.children.values() if child.start >= gone.end]
     return Allowed([(max(before, default=gone.start), min(behind, default=_line_end(text, gone.end)))])
-
-
-def _end_of(text: str, root: Place, position: int) -> tuple[int, int]:
-    """Where something goes in below a position; at a text's end without a line break, a block's header may change."""
-    end = _line_end(text, position)
-    if end < len(text) or text.endswith("\n"):
-        return end, end
-    blocks = [place.after for place in root.below() if place.style in ("|", ">") and place.end == len(text)]
-    return (blocks or [end])[0], end
 
 
 def _said_elsewhere(text: str, root: Place, path: Path) -> list[tuple[int, int]]:

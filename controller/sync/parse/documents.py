@@ -106,6 +106,8 @@ def _read(candidate: Candidate, documents: list[ParsedDocument], faults: list[Fa
 
 def load_file(text: str, bounds: Bounds) -> list[Loaded]:
     """The documents of a file, of JSON if it is that, else of YAML. Raises the UnreadableError that got further."""
+    if not text.endswith("\n"):
+        text += "\n"  # as kubectl does, and so a block scalar in the last line has its line break
     if not is_json(text):
         return load_yaml(text, bounds)
     try:

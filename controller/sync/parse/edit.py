@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import product
 
 from controller.errors import Reason, RejectedError
 from controller.objects import decoded
@@ -132,18 +131,16 @@ def _edited_yaml(text: str, edit: Edit, bounds: Bounds) -> str:
     style = Style()
     if holds_content(documents[-1]):
         style = style_of(yaml_tree(documents[-1]), documents[-1])
-        documents[-1] = _sealed(documents[-1])
     return with_documents("".join(documents), [render_document(content, style) for content in edit.added])
 
 
 def _rewritten(text: str, edit: Edit, bounds: Bounds, *, json: bool) -> str:
     """One document's text, in the first way of writing it that says what is intended."""
-    for careful, final in product((False, True), ("", "\n")):
+    for careful in (False, True):
         try:
             new = _spliced(text, edit, json=json, careful=careful)
         except AwkwardError:
             continue
-        new = new if new.endswith("\n") else new + final
         if _says(new.encode(), edit.expected, bounds):
             return new
     raise EditRefusedError("the document is written in a way that cannot be edited without loss; edit it by hand")
@@ -170,12 +167,3 @@ def _spliced(text: str, edit: Edit, *, json: bool, careful: bool) -> str:
             targets[index] = restored(items[index], decoded(content), implied)
     splicer.change_items(tree, targets, [decoded(content) for content in edit.added])
     return spliced(text, splicer.splices)
-
-
-def _sealed(document: str) -> str:
-    """A document that something can follow: a final line break must not become part of its last value."""
-    if document.endswith("\n"):
-        return document
-    splicer = Splicer(document, Style())
-    splicer.seal(yaml_tree(document))
-    return spliced(document, splicer.splices) + "\n"

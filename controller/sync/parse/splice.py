@@ -186,7 +186,6 @@ class Splicer:
         quote = usual_quote(entry.value for entry in span.entries)
         if not span.flow:
             lines = self._render.map_lines(new, column(self._text, span.entries[0].start), quote, key_quote)
-            self.seal(span)
             self.splices.append(add_lines(self._text, span.end, span.body, lines))
             return
         extents = [Extent(entry.start, entry.end) for entry in span.entries]
@@ -284,22 +283,8 @@ class Splicer:
             marks = f"|{digit[0]}{marks[1:]}"
         known = {line[indent:]: line for line in old_lines} if header.startswith("|") else {}
         new_lines = [known.get(line, " " * indent + line if line else "") for line in lines]
-        last = "\n" if span.end == len(self._text) and target.endswith("\n") else ""
-        self.splices.append(Splice(span.body, span.end, "\n".join([marks + match["rest"], *new_lines]) + last))
+        self.splices.append(Splice(span.body, span.end, "\n".join([marks + match["rest"], *new_lines])))
         return True
-
-    def seal(self, span: Span) -> None:
-        """At the end of a text without a final line break, keep a block scalar from gaining one with what follows."""
-        last = span
-        while last.entries or last.items:
-            last = last.entries[-1].value if last.entries else last.items[-1].value
-        if any(splice.start <= last.body < splice.end for splice in self.splices):
-            return  # it is no longer there, or written anew
-        match = _BLOCK_HEADER.match(self._text, last.body) if last.end == len(self._text) else None
-        if match and last.style in ("|", ">") and "-" not in match["marks"]:
-            seal = Splice(*match.span("marks"), match["marks"].replace("+", "") + "-")
-            if seal not in self.splices:
-                self.splices.append(seal)
 
     def _flow_text(self, value: Json, separator: str) -> str:
         if not self._json:

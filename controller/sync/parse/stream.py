@@ -22,15 +22,17 @@ _CONTENT = re.compile(r"^[ \t]*[^ \t\n#%]", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """The text of a file with `\n` as its line ends, and how its bytes differ from it.
+    """The text of a file with `\n` at the end of every line, and how its bytes differ from it.
 
-    `end` is how most lines end; `ends` is how each of them does, only in a file that mixes them.
+    `end` is how most lines end; `ends` is how each of them does, only in a file that mixes them. `cut` if the last line
+    does not end.
     """
 
     text: str
     bom: bool
     end: str
     ends: tuple[str, ...]
+    cut: bool
 
     @classmethod
     def of(cls, data: bytes) -> Self:
@@ -39,12 +41,16 @@ class FileText:
         ends = _LINE_END.findall(text)
         usual = Counter(ends).most_common(2)
         end = usual[0][0] if usual else "\n"
-        return cls(text.replace("\r\n", "\n"), data.startswith(BOM), end, tuple(ends) if len(usual) > 1 else ())
+        cut = bool(text) and not text.endswith("\n")
+        whole = text.replace("\r\n", "\n") + ("\n" if cut else "")
+        return cls(whole, data.startswith(BOM), end, tuple(ends) if len(usual) > 1 else (), cut)
 
     def encoded(self, text: str) -> bytes:
         """The bytes of another text in the same file."""
         if not text.strip():
             return b""
+        if self.cut and not text.endswith("\n\n"):  # a blank line at the end may be part of a value
+            text = text.removesuffix("\n")
         text = self._with_own_ends(text) if self.ends else text.replace("\n", self.end)
         return (BOM if self.bom else b"") + text.encode()
 
@@ -94,6 +100,4 @@ def holds_content(text: str) -> bool:
 
 def with_documents(text: str, new: list[str]) -> str:
     """The text with documents at its end, divided from what it holds."""
-    if text and not text.endswith("\n"):
-        text += "\n"
     return text + ("---\n" if holds_content(text) else "") + "---\n".join(new)

@@ -297,6 +297,12 @@ def test_a_file_out_of_bounds_is_one_fault() -> None:
     assert "5000 bytes" in fault.message
 
 
+def test_a_block_scalar_has_its_line_break_where_the_file_has_none() -> None:
+    data = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  k: |\n    x"
+    assert contents(read(data.encode())) == contents(read(f"{data}\n".encode())) == [config_map(data={"k": "x\n"})]
+    assert contents(read(data.replace("|", "|-").encode())) == [config_map(data={"k": "x"})]
+
+
 @pytest.mark.parametrize(
     "line",
     [

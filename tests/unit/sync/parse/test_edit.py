@@ -172,10 +172,11 @@ def test_an_edit_is_made_where_it_belongs(before: str, change: Change, after: st
 @pytest.mark.parametrize(
     ("before", "change", "after"),
     [
-        ("data:\n  a: |\n    x", put("data", "b", value="w"), "data:\n  a: |-\n    x\n  b: w"),
-        ("data:\n  a: |+\n    x", put("data", "b", value="w"), "data:\n  a: |-\n    x\n  b: w"),
+        ("data:\n  a: |\n    x", put("data", "b", value="w"), "data:\n  a: |\n    x\n  b: w"),
+        ("data:\n  a: |+\n    x", put("data", "b", value="w"), "data:\n  a: |+\n    x\n  b: w"),
         ("data:\n  a: |-\n    x", put("data", "b", value="w"), "data:\n  a: |-\n    x\n  b: w"),
-        ("data:\n  a: |\n    x", put("data", "a", value="y\n"), "data:\n  a: |\n    y\n"),
+        ("data:\n  a: |\n    x", put("data", "a", value="y\n"), "data:\n  a: |\n    y"),
+        ("data:\n  a: |\n    x", put("data", "a", value="y"), "data:\n  a: |-\n    y"),
         ("data:\n  a: |\n    x", put("data", value={"b": "w"}), "data:\n  b: w"),
         (
             "data:\n  a: |\n    x",
@@ -183,11 +184,14 @@ def test_an_edit_is_made_where_it_belongs(before: str, change: Change, after: st
             "data:\n  a: |-\n    x\n  b: w\ne: 1",
         ),
         ("data: {a: b}", put("data", "a", value="c"), "data: {a: c}"),
-        ("data:\n  a: b", put("data", "c", value="x\n"), "data:\n  a: b\n  c: |\n    x\n"),
+        ("data:\n  a: b", put("data", "c", value="x\n"), "data:\n  a: b\n  c: |\n    x"),
+        ("data:\n  a: b", put("data", "c", value="x\n\n"), "data:\n  a: b\n  c: |+\n    x\n\n"),
         ("data:\n  a: b # c", take("data"), ""),
     ],
 )
-def test_an_end_without_a_line_break_is_kept_or_kept_out_of_the_value(before: str, change: Change, after: str) -> None:
+def test_a_last_line_that_does_not_end_is_read_as_if_it_did_and_written_as_it_was(
+    before: str, change: Change, after: str
+) -> None:
     head = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n"
     assert edited(head + before, change) == (head + after if after else head.removesuffix("\n"))
 
@@ -221,7 +225,7 @@ def test_documents_go_and_come() -> None:
     assert edit_file(old, {DocRef(0): None, DocRef(1): None}, [NEW]).decode() == NEW_TEXT
     assert edit_file(old, {}, [NEW, NEW]).decode() == f"{MANY}---\n{NEW_TEXT}---\n{NEW_TEXT}"
     assert edit_file(b"", {}, [NEW]).decode() == NEW_TEXT
-    assert edit_file(b"# head", {}, [NEW]).decode() == f"# head\n{NEW_TEXT}"
+    assert edit_file(b"# head", {}, [NEW]).decode() == f"# head\n{NEW_TEXT}".rstrip()
 
 
 def test_a_new_document_is_written_as_the_last_one_is() -> None:
@@ -231,15 +235,12 @@ def test_a_new_document_is_written_as_the_last_one_is() -> None:
     assert edit_file(old, {}, [new]) == old + b"---\n" + added
 
 
-def test_a_new_document_does_not_change_the_one_before_it() -> None:
-    for old, sealed in (
-        (b"|\n    x", b"|-\n    x\n"),
-        (b"|-\n    x", b"|-\n    x\n"),
-        (b"x", b"x\n"),
-        (b"|\n    x\n", b"|\n    x\n"),
-    ):
-        head = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  k: "
-        assert edit_file(head + old, {}, [NEW]) == head + sealed + b"---\n" + NEW_TEXT.encode()
+@pytest.mark.parametrize("value", ["|\n    x", "|-\n    x", "|+\n    x", "x", "{}"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_new_document_does_not_change_the_one_before_it(value: str, end: str) -> None:
+    old = f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  k: {value}"
+    new = edit_file(f"{old}{end}".encode(), {}, [NEW]).decode()
+    assert new == f"{old}\n---\n{NEW_TEXT}".removesuffix("\n") + end
 
 
 LIST = """\
