@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -90,24 +91,44 @@ def check_address(url: str, rules: UrlRules) -> None:
     if rules.allow_insecure and not rules.refused_hosts:
         return
     try:
-        found = socket.getaddrinfo(host, parts.port or DEFAULT_PORTS[parts.scheme.lower()], type=socket.SOCK_STREAM)
+        found = addresses_of(host)
     except OSError as error:
         raise UnreachableError(
             f"host {host!r} of the repository's URL does not resolve ({error.strerror}); check spec.repository.url"
         ) from None
-    for address in {str(entry[4][0]).partition("%")[0] for entry in found}:
-        if address in rules.refused_hosts or (not rules.allow_insecure and is_local(address)):
+    refused = refused_addresses(rules)
+    for address in sorted(found):
+        if address in refused or (not rules.allow_insecure and is_local(address)):
             raise AddressRefusedError(
                 f"host {host!r} of the repository's URL resolves to {address}, which Tandem does not talk to; "
                 "use a routable address, or allow it with --allow-insecure-git"
             )
 
 
+def refused_addresses(rules: UrlRules) -> frozenset[str]:
+    """The addresses of the refused hosts: one that is refused by name must not be reached by number."""
+    found: set[str] = set()
+    for host in rules.refused_hosts:
+        with suppress(OSError):  # no name that is known here: only its spelling can be refused
+            found |= addresses_of(host)
+    return frozenset(found)
+
+
+def addresses_of(host: str) -> set[str]:
+    """The IP addresses of a host, each in one spelling: an IPv4 address in IPv6 clothes is that IPv4 address."""
+    found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    return {str(parsed_address(address)) for address in found}
+
+
+def parsed_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IP address; the IPv4 address that an IPv6 one stands for (`::ffff:127.0.0.1`)."""
+    parsed = ipaddress.ip_address(address)
+    return parsed.ipv4_mapped or parsed if isinstance(parsed, ipaddress.IPv6Address) else parsed
+
+
 def is_local(address: str) -> bool:
     """Whether an IP address is this machine's or its link's, or no host's at all. Private networks are not."""
-    parsed: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
+    parsed = parsed_address(address)
     return parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified or parsed.is_multicast
 
 

@@ -169,6 +169,30 @@ def test_the_api_server_is_refused_even_where_local_addresses_are_allowed() -> N
         check_address("https://localhost:6443/demo", by_address)
 
 
+@pytest.mark.parametrize(
+    ("refused", "url"),
+    [
+        ("10.96.0.1", "https://10.96.0.1/demo"),
+        ("10.96.0.1", "https://[::ffff:10.96.0.1]/demo"),
+        ("10.96.0.1", "https://[::ffff:a60:1]/demo"),
+        ("10.96.0.1", "https://174063617/demo"),
+        ("::ffff:10.96.0.1", "https://10.96.0.1/demo"),
+        ("fd00::1", "https://[FD00:0:0::0001]/demo"),
+        ("FD00:0::1", "https://[fd00::1]/demo"),
+    ],
+)
+def test_the_api_server_is_refused_in_every_spelling_of_its_address(refused: str, url: str) -> None:
+    with pytest.raises(AddressRefusedError):
+        check_address(url, UrlRules(refused_hosts=frozenset({refused})))
+
+
+def test_the_api_server_is_refused_by_number_where_it_is_known_by_name() -> None:
+    rules = UrlRules(allow_insecure=True, refused_hosts=frozenset({"localhost", "no-such-host.invalid"}))
+    with pytest.raises(AddressRefusedError):
+        check_address("https://127.0.0.1:6443/demo", rules)
+    check_address("https://10.1.2.3/demo", rules)
+
+
 def test_a_name_without_an_address() -> None:
     with pytest.raises(UnreachableError, match=r"'no-such-host\.invalid'.*does not resolve"):
         check_address("https://no-such-host.invalid/demo", STRICT)
