@@ -40,6 +40,11 @@ class Installation:
         return ALL in self.allowed_namespaces or namespace in self.allowed_namespaces
 
     @property
+    def allows_cluster_scoped(self) -> bool:
+        """Whether fabrics may hold cluster-scoped objects: a Namespace or a ClusterRoleBinding reaches everywhere."""
+        return ALL in self.allowed_namespaces
+
+    @property
     def reserved(self) -> frozenset[ObjectKey]:
         """The installation's own objects, which no fabric may hold."""
         return frozenset({ObjectKey("", "ConfigMap", self.controller_namespace, "tandem-install")})
@@ -144,6 +149,12 @@ def _scope(spec: FabricSpec, own: str, installation: Installation) -> Scope:
             Reason.INVALID_SPEC,
             f"spec.target.namespaces: {', '.join(refused)} is not open to fabrics of namespace {own}; "
             f"run the controller with --allow-namespaces {','.join(refused)}, or keep the Fabric in that namespace",
+        )
+    if spec.target.cluster_scoped and not installation.allows_cluster_scoped:
+        raise StalledError(
+            Reason.INVALID_SPEC,
+            "spec.target.clusterScoped: cluster-scoped objects reach into every namespace; run the controller with "
+            "--allow-namespaces '*', or leave it out",
         )
     return Scope(
         own_namespace=own,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from controller.api.meta import GROUP
 from controller.errors import Reason
 from controller.objects import Kind, ObjectKey
 from controller.sync.plan.model import Direction
@@ -74,6 +75,13 @@ class Scope:
         """Why the object is not in scope; None when it is."""
         if key in self.reserved:
             return OutOfScope(Reason.OUT_OF_SCOPE, f"{key} belongs to the Tandem installation itself")
+        if key.group == GROUP:
+            return OutOfScope(
+                Reason.OUT_OF_SCOPE,
+                f"{key.kind} is one of Tandem's own kinds: whoever may push would set the limits of what a push may "
+                "do, with the controller's rights; apply it by other means",
+                "/kind",
+            )
         if self.kinds and key.group_kind not in self.kinds:
             listed = ", ".join(sorted(str(kind) for kind in self.kinds))
             return OutOfScope(

@@ -150,7 +150,8 @@ class Target(Model):
     ] = ()
     cluster_scoped: bool = Field(
         default=False,
-        description="Whether cluster-scoped objects take part, such as Namespaces, CRDs and ClusterRoles.",
+        description="Whether cluster-scoped objects take part, such as Namespaces, CRDs and ClusterRoles; only where "
+        "the controller runs with --allow-namespaces *.",
     )
 
 

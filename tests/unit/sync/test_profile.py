@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,3 +103,20 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         profile_of(fabric(ignore=[{"paths": ["/a/{b}"], "managers": ["tandem:x"]}]), HERE)
     assert "ignore[0].managers" in caught.value.message
     assert "ignore[0].paths" in caught.value.message
+
+
+def test_cluster_scoped_objects_take_part_only_where_all_namespaces_are_open() -> None:
+    with pytest.raises(StalledError, match="--allow-namespaces '\\*'") as refused:
+        profile_of(fabric(target={"clusterScoped": True}), HERE)
+    assert refused.value.reason is Reason.INVALID_SPEC
+    scope = profile_of(fabric(target={"clusterScoped": True}), replace(HERE, allowed_namespaces=("*",))).scope
+    assert scope.holds(ObjectKey("", "Namespace", "", "shop"))
+
+
+@pytest.mark.parametrize("kind", ["Fabric", "SyncJob", "SyncConflict"])
+@pytest.mark.parametrize("spec", [{}, {"resources": [{"group": "tandem.dev", "kind": "Fabric"}]}])
+def test_tandems_own_kinds_are_not_taken_from_git(kind: str, spec: dict[str, Any]) -> None:
+    objection = profile_of(fabric(**spec), HERE).scope.objection(ObjectKey("tandem.dev", kind, "team", "shop"))
+    assert objection is not None
+    assert (objection.reason, objection.field) == (Reason.OUT_OF_SCOPE, "/kind")
+    assert "own kinds" in objection.message
