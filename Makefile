@@ -5,6 +5,9 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PURE  := controller.sync.plan controller.sync.parse
 
+# How many tests run at once; each worker of the end-to-end tests has a control plane of its own (600 MB).
+WORKERS ?= 2
+
 # The first interpreter on PATH that is new enough; only used where uv is missing.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -41,8 +44,8 @@ dev: install ## Keep a local control plane, a Git server and the controller up
 	@$(BIN)/tandem dev
 
 test: install lint plane ## Everything that must hold: lint, types, layers, generated files, all tests
-	$(BIN)/python -m pytest tests/unit $(PURE:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
-	$(BIN)/python -m pytest tests --ignore=tests/unit
+	$(BIN)/python -m pytest tests/unit -n $(WORKERS) $(PURE:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	$(BIN)/python -m pytest tests --ignore=tests/unit -n $(WORKERS) --dist loadfile --durations=15
 
 lint: install ## Style, types, the layer rule, generated files and locks in step
 	$(BIN)/ruff check .

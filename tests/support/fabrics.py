@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 NAME = "demo"
 INTERVAL = "1s"  # of a test's Fabric, unless it asks for another: a push is seen soon, also without a request
-DEADLINE = 30.0  # seconds for anything a controller does; well under one where nothing else runs
+DEADLINE = 60.0  # seconds for anything a controller does; well under one where nothing else runs
 POLL = 0.2  # seconds between two looks, each of which is a kubectl
 NO_FINALIZERS = {"metadata": {"finalizers": None}}
 

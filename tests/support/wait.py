@@ -31,7 +31,7 @@ async def eventually(
 ) -> T: ...
 async def eventually(
     condition: Callable[[], Any],
-    deadline: float = 10.0,
+    deadline: float = 30.0,
     *,
     ignoring: tuple[type[Exception], ...] = (),
     poll: float = POLL,
@@ -59,7 +59,7 @@ async def eventually(
 
 def wait_until(
     condition: Callable[[], T | None],
-    deadline: float = 10.0,
+    deadline: float = 30.0,
     *,
     ignoring: tuple[type[Exception], ...] = (),
     poll: float = POLL,

@@ -47,7 +47,7 @@ class Witness:
 
     async def sees(self, *expected: tuple[str, str, str]) -> None:
         """Exactly these, in this order, and nothing else."""
-        await eventually(lambda: self.told == [*expected], deadline=15)
+        await eventually(lambda: self.told == [*expected], deadline=60)
 
 
 def _kind(change: Change) -> str:
