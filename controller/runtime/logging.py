@@ -37,6 +37,11 @@ _USERINFO = re.compile(r"(?<=://)[^/\s:@]+(:[^/\s@]*)?(?=@)")
 _BEARER = re.compile(r"\b(Bearer|Basic) [A-Za-z0-9._~+/=-]{6,}")
 """A credential in the form of a header's value."""
 
+_PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"} | dict.fromkeys(
+    [*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD
+)
+"""Control characters, and those that reorder a line, to what a terminal only shows."""
+
 _QUIET = {
     # One line per handler call, and a warning that signals are not handled in a thread, where they must not be.
     "kopf": logging.WARNING,
@@ -102,9 +107,20 @@ def _last_steps(*, console: bool, coloured: bool) -> list[Processor]:
             drop,
             structlog.processors.format_exc_info,
             hide_secrets,
+            show_controls,
             structlog.dev.ConsoleRenderer(colors=coloured),
         ]
     return [drop, structlog.processors.format_exc_info, hide_secrets, _as_json]
+
+
+def show_controls(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """Make visible what would steer the terminal, or begin a line that nobody logged; JSON escapes it by itself.
+
+    The renderer does so for all values but these two.
+    """
+    shown = {key: line[key].translate(_PICTURES) for key in ("event", "exception") if isinstance(line.get(key), str)}
+    shown |= {"event": shown["event"].replace("\n", "␊")} if "event" in shown else {}
+    return {**line, **shown}
 
 
 def hide_secrets(_: WrappedLogger, __: str, line: EventDict) -> EventDict:

@@ -250,3 +250,21 @@ def test_configuring_again_replaces_the_first(stream: Stream) -> None:
     structlog.get_logger("x").info("hello")
     assert stream.lines == []
     assert second.line["event"] == "hello"
+
+
+def test_nothing_that_is_logged_steers_a_terminal(restored: None) -> None:
+    """File names, branch names and servers' words are anybody's."""
+    text = "evil\x1b]0;title\x07\x1b[2J\x9b31m\u202e\nforged"
+    stream = io.StringIO()
+    configure_logging(stream=stream, console=True)
+    structlog.get_logger("controller.sync").warning("the run stopped", problem=text)
+    logging.getLogger("controller.kube").warning("an event was not written: %s", text)
+    try:
+        raise ValueError(text)
+    except ValueError:
+        structlog.get_logger("controller.sync").exception("failed")
+    said = stream.getvalue()
+    assert [ord(character) for character in said if ord(character) < 0x20 and character not in "\n\t"] == []
+    assert not {"\x9b", "\u202e"} & set(said)
+    assert [line for line in said.splitlines() if line.startswith("forged")] == ["forged"]  # of the traceback
+    assert "an event was not written: evil␛]0;title␇␛[2J" in said
