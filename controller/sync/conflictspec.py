@@ -9,10 +9,14 @@ from controller.api.meta import API_VERSION, NameRef
 from controller.api.v1alpha1 import syncconflict as api
 from controller.errors import Reason, StalledError
 from controller.git.snapshot import Commit
-from controller.objects import Json, ObjectKey, group_of
+from controller.objects import Json, ObjectKey, canonical, group_of
 from controller.sync.plan.fieldpath import parse_path, render_path
 from controller.sync.plan.model import Change, Conflict, ConflictField, Decision, Resolution, Strategy
 from controller.sync.profile import Profile
+
+# etcd takes 1.5 MB in one object, and one value may have 1 MB on each of three sides. The clashing fields come first.
+SHOWN_BYTES = 600 << 10
+SHOWN_FIELDS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,14 @@ def to_resolution(resolution: api.Resolution) -> Resolution:
 def conflict_spec(profile: Profile, change: Change, conflict: Conflict, evidence: Evidence) -> api.SyncConflictSpec:
     """What a SyncConflict shows of a change's conflict."""
     key = change.key
+    room = Room(SHOWN_BYTES)
     return api.SyncConflictSpec(
         fabric_ref=NameRef(name=profile.name),
         object=api.ConflictObject(
             api_version=change.api_version, kind=key.kind, namespace=key.namespace, name=key.name, uid=change.uid
         ),
         type=api.ConflictType(conflict.type.value),
-        fields=tuple(_field(field, evidence) for field in conflict.fields),
+        fields=tuple(_field(field, evidence, room) for field in conflict.fields[:SHOWN_FIELDS]),
         git_path=change.origin.path if change.origin else None,
         git_commit=evidence.commit or None,
         resource_version=change.resource_version or None,
@@ -68,14 +73,29 @@ def conflict_spec(profile: Profile, change: Change, conflict: Conflict, evidence
     )
 
 
-def _field(field: ConflictField, evidence: Evidence) -> api.FieldConflict:
+class Room:
+    """What is left of the bytes that values may take in one SyncConflict."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def value(self, value: Json) -> Json:
+        """The value, or how large it is where there is no room for it: it can be decided about all the same."""
+        size = len(canonical(value))
+        if size > self._left:
+            return f"({size} bytes, too large to show)"
+        self._left -= size
+        return value
+
+
+def _field(field: ConflictField, evidence: Evidence, room: Room) -> api.FieldConflict:
     values: dict[str, Json] = {}
     if field.in_base:
-        values["base"] = field.base
+        values["base"] = room.value(field.base)
     if field.in_git:
-        values["git"] = field.git
+        values["git"] = room.value(field.git)
     if field.in_cluster:
-        values["cluster"] = field.cluster
+        values["cluster"] = room.value(field.cluster)
     base = (field.in_base, field.base)
     commit = evidence.changed_in if (field.in_git, field.git) != base else None
     is_edited = (field.in_cluster, field.cluster) != base
