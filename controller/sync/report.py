@@ -28,6 +28,9 @@ from controller.sync.state import Exceptional, FabricState
 WAITING_REASONS = frozenset({Reason.TERMINATING, Reason.PROGRESSING})
 """Reasons that pass by themselves: they are listed, but nothing has failed."""
 
+LONGEST_TEXT = 1024
+"""Characters. 100 exceptions and 20 errors of such texts stay below the 1.5 MB that etcd takes in one object."""
+
 REFUSALS = frozenset(
     {
         Reason.FIELD_REFUSED,
@@ -170,12 +173,12 @@ def untold(state: FabricState) -> dict[ObjectKey, Exceptional]:
 def _faults(state: FabricState) -> Iterator[ErrorEntry]:
     for problem in state.declared.problems():
         yield ErrorEntry(
-            file=problem.path,
+            file=cut(problem.path),
             line=problem.line,
-            field=problem.field or None,
-            object=problem.object or None,
+            field=cut(problem.field) or None,
+            object=cut(problem.object) or None,
             reason=problem.reason,
-            message=problem.message,
+            message=cut(problem.message),
         )
 
 
@@ -185,12 +188,12 @@ def _refusals(state: FabricState) -> Iterator[ErrorEntry]:
     for key, found in sorted(state.exceptions.items(), key=lambda item: item[0]):
         if found.reason in REFUSALS and (found.path, found.line) not in told:
             yield ErrorEntry(
-                file=found.path or None,
+                file=cut(found.path) or None,
                 line=found.line or None,
-                field=found.field or None,
-                object=str(key),
+                field=cut(found.field) or None,
+                object=cut(str(key)),
                 reason=found.reason,
-                message=found.message,
+                message=cut(found.message),
             )
 
 
@@ -201,8 +204,13 @@ def _exception(key: ObjectKey, found: Exceptional) -> ExceptionEntry:
         namespace=key.namespace,
         name=key.name,
         reason=found.reason,
-        message=found.message,
+        message=cut(found.message),
     )
+
+
+def cut(text: str) -> str:
+    """A text as it may stand in a status: files, fields and values that are quoted have no end of their own."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
 def _guard(guard: Guard) -> GuardEntry:

@@ -22,8 +22,10 @@ SERVER_SET = frozenset({
 # Fields of built-in kinds that are maps of strings wherever they stand.
 _STRING_MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector"})
 
-_API_VERSION = re.compile(r"(?:[a-z0-9.-]+/)?[a-z0-9]+")
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+# No longer than what Kubernetes takes: statuses, URLs and logs hold them by the hundred.
+LONGEST_NAME = 253
+_API_VERSION = re.compile(r"(?:[a-z0-9.-]{1,253}/)?[a-z0-9]{1,63}")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
 
 
 class Refusal(NamedTuple):
@@ -101,6 +103,10 @@ def content_refusal(value: dict[str, Json]) -> Refusal | None:
 def _name_refusal(field: str, name: Json) -> Refusal | None:
     if not isinstance(name, str):
         return Refusal(f"/metadata/{field}", f"metadata.{field} must be a string; put {name} in quotes")
+    if len(name) > LONGEST_NAME:
+        return Refusal(
+            f"/metadata/{field}", f"{name[:20]!r}… is longer than the {LONGEST_NAME} characters of a {field}"
+        )
     # What the API server refuses as a segment of a path.
     if name in (".", "..") or "/" in name or "%" in name:
         return Refusal(f"/metadata/{field}", f"{name!r} cannot be a {field}: it may not be . or .. nor hold / or %")

@@ -325,3 +325,18 @@ def test_no_fault_of_a_secret_quotes_its_value(line: str) -> None:
     result = read(f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\n{line}\n")
     (fault,) = result.faults
     assert "2718" not in fault.message.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("{apiVersion: 'NAME/v1', kind: A, metadata: {name: a}}", "/apiVersion"),
+        ("{apiVersion: NAME, kind: A, metadata: {name: a}}", "/apiVersion"),
+        ("{apiVersion: v1, kind: NAME, metadata: {name: a}}", "/kind"),
+        ("{apiVersion: v1, kind: A, metadata: {name: NAME}}", "/metadata/name"),
+        ("{apiVersion: v1, kind: A, metadata: {name: a, namespace: NAME}}", "/metadata/namespace"),
+    ],
+)
+def test_an_endless_name_is_refused(text: str, field: str) -> None:
+    (fault,) = read(text.replace("NAME", "x" * 254)).faults
+    assert (fault.reason, fault.field) == (Reason.FIELD_REFUSED, field)
