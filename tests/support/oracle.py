@@ -126,7 +126,8 @@ def _line_end_above(text: str, position: int) -> int:
 def _allowed(text: str, root: Place, edit: Edit) -> Allowed:
     if edit.kind == "document added":
         return Allowed([(len(text), len(text))], 0)
-    path, _ = _in_the_document(root, edit)
+    path, value = _in_the_document(root, edit)
+    edit = edit._replace(value=value)
     if not path:
         return _without_document(text, root)
     there, parent = root.nearest(path[:-1])
