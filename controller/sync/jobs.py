@@ -97,7 +97,10 @@ class Jobs:
     async def load(self, namespace: str | None) -> None:
         """After a start: which jobs are over already. Call before `on_change` hears of the first."""
         for item in await self._tools.client.list_all(SYNC_JOBS, namespace):
-            job = api.SyncJob.from_object(item)
+            try:
+                job = api.SyncJob.from_object(item)
+            except TandemError:
+                continue  # anybody may make one that cannot be read; `on_change` says so
             if job.status.phase is not None and job.status.phase.is_final:
                 done = job.status.completion_time
                 self._end(job, self._tools.wall() if done is None else done.timestamp())
