@@ -133,15 +133,19 @@ def _names_on(actual: Actual, own: str) -> list[str]:
 
 
 def _has_planned(mate: Rival, commit: str, snapshot: Snapshot) -> bool:
-    """Whether a fabric of the same branch has planned this commit, a later one, or one with the same directory."""
+    """Whether a fabric of the same branch has planned this commit, a later one, or one with the same directory.
+
+    A directory that is not there declares nothing, whatever keeps its fabric from saying so.
+    """
+    tree = snapshot.tree_of(commit, mate.body["spec"]["repository"]["directory"])
+    if tree is None:
+        return True
     if mate.service is None or not mate.is_known:
         return mate.is_stalled
     state = mate.service.state
-    if state.planned_commit == commit:
-        return True
     if not state.planned_commit:
         return False
-    if (snapshot.tree_of(commit, state.profile.source.directory) or "") == state.planned_tree:
+    if commit == state.planned_commit or tree == state.planned_tree:
         return True
     return snapshot.has(state.planned_commit) and snapshot.is_ancestor(commit, state.planned_commit)
 

@@ -149,6 +149,17 @@ def test_a_suspended_fabric_whose_directory_is_untouched_holds_nobody_up(
     assert data(fabrics, "web") is None
 
 
+def test_a_fabric_without_its_directory_holds_nobody_up(fabrics: Fabrics, repository: Repository) -> None:
+    repository.publish({"one/cm.yaml": config_map("web", key="one"), "one/keep.yaml": KEEP})
+    fabrics.apply(repository.url, "two", repository={"directory": "mistyped"})
+    fabrics.wait_condition("SourceReady", "False", "DirectoryNotFound", name="two")
+    fabrics.apply(repository.url, "one", repository={"directory": "one"})
+    fabrics.wait_synced("one")
+    second = repository.publish({"one/cm.yaml": None})
+    fabrics.wait_synced("one", second)
+    assert data(fabrics, "web") is None
+
+
 def test_a_suspended_owner_keeps_its_object(fabrics: Fabrics, repository: Repository, tandem: Tandem) -> None:
     repository.publish({"one/cm.yaml": config_map("web", key="one"), "one/keep.yaml": KEEP, "two/o.yaml": OTHER})
     apply_both(fabrics, repository)
