@@ -44,13 +44,15 @@ class Edit:
         """The contents in the order in which they will be read."""
         return [content for content in {**self.before, **self.changes}.values() if content is not None] + self.added
 
-    def of_document(self, index: int) -> Edit:
-        """The part that concerns one document."""
-        return Edit(
-            {ref: content for ref, content in self.before.items() if ref.index == index},
-            {ref: content for ref, content in self.changes.items() if ref.index == index},
-            [],
-        )
+    def by_document(self) -> dict[int, Edit]:
+        """The parts that concern one document each, of those in which something changes."""
+        parts = {ref.index: Edit({}, {}, []) for ref in self.changes}
+        for ref in self.before:
+            if ref.index in parts:
+                parts[ref.index].before[ref] = self.before[ref]
+        for ref, content in self.changes.items():
+            parts[ref.index].changes[ref] = content
+        return parts
 
 
 def edit_file(
@@ -117,15 +119,15 @@ def _edited_json(text: str, edit: Edit, bounds: Bounds) -> str:
 
 def _edited_yaml(text: str, edit: Edit, bounds: Bounds) -> str:
     documents = documents_of(text)
-    for index in {ref.index for ref in edit.changes}:
+    for index, part in edit.by_document().items():
         if index >= len(documents):
             raise EditRefusedError(
                 "lines that end with a carriage return alone are not edited; save the file with others"
             )
-        if edit.changes.get(DocRef(index), b"") is None:
+        if part.changes.get(DocRef(index), b"") is None:
             documents[index] = remains_of(documents[index], first=index == 0)
         else:
-            documents[index] = _rewritten(documents[index], edit.of_document(index), bounds, json=False)
+            documents[index] = _rewritten(documents[index], part, bounds, json=False)
     if not edit.added:
         return "".join(documents)
     style = Style()

@@ -74,6 +74,8 @@ def scalar_key(tag: str, text: str) -> str:
 
 
 def _key_text(text: str) -> str:
+    if text and text[0] not in _SUSPECT:
+        return text
     value = _resolved(text)
     if isinstance(value, str):
         return value

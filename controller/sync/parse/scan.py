@@ -26,6 +26,8 @@ _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 # A block collection starts after blanks and indicators only, and the column grows by one with each but for a list at
 # the column of its key: this many columns are safe. Unicode's line breaks are breaks in YAML 1.1.
 _DEEP_LINE = re.compile(rb"(?:\A|[\n\r\x85\xa8\xa9])[ \t?:-]{%d}" % (_SAFE_DEPTH // 2))
+# One of these stands between any two values; the composer keeps a kilobyte for each, so 4 MB could become 2 GB.
+_DIVIDERS = (b",", b":", b"\n")
 _ALIAS = re.compile(rb"\*[^\s,\[\]{}]")
 
 
@@ -46,7 +48,7 @@ def is_suspicious(data: bytes, bounds: Bounds) -> bool:
     """Whether a file could, going by its bytes, nest or repeat itself beyond the bounds. False is certain."""
     if data.count(b"[") + data.count(b"{") > _SAFE_DEPTH and _bracket_depth(data) > _SAFE_DEPTH:
         return True
-    if _DEEP_LINE.search(data):
+    if _DEEP_LINE.search(data) or sum(map(data.count, _DIVIDERS)) > bounds.expanded_nodes:
         return True
     return data.count(b"*") > bounds.aliases_per_file and len(_ALIAS.findall(data)) > bounds.aliases_per_file
 
@@ -85,7 +87,7 @@ def _check_documents(data: bytes, bounds: Bounds) -> None:
 
 
 def _measure(text: str, bounds: Bounds) -> None:
-    depth = aliases = 0
+    depth = aliases = values = 0
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.CollectionStartEvent):
@@ -94,10 +96,13 @@ def _measure(text: str, bounds: Bounds) -> None:
                 depth -= 1
             elif isinstance(event, yaml.AliasEvent):
                 aliases += 1
+            values += isinstance(event, yaml.NodeEvent)
             if depth > bounds.depth:
                 raise UnreadableError(_line(event), f"nested deeper than {bounds.depth} levels")
             if aliases > bounds.aliases_per_file:
                 raise UnreadableError(_line(event), f"more than {bounds.aliases_per_file} aliases")
+            if values > bounds.expanded_nodes:
+                raise UnreadableError(_line(event), f"more than {bounds.expanded_nodes} values. Split the file")
     except yaml.YAMLError:
         return  # up to here it is harmless, and the parser says better what is wrong
 
