@@ -15,6 +15,7 @@ from tests.support.plan import RULES, TO_GIT
 
 IMPORTING = replace(RULES, imports=frozenset({Kind("", "ConfigMap")}))
 
+
 def changes(
     count: int, action: Action = Action.PRUNE, kind: str = "ConfigMap", row: Row = Row.UNDECLARED
 ) -> list[Change]:
