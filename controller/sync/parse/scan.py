@@ -27,7 +27,7 @@ _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 # the column of its key: this many columns are safe. Unicode's line breaks are breaks in YAML 1.1.
 _DEEP_LINE = re.compile(rb"(?:\A|[\n\r\x85\xa8\xa9])[ \t?:-]{%d}" % (_SAFE_DEPTH // 2))
 # One of these stands between any two values; the composer keeps a kilobyte for each, so 4 MB could become 2 GB.
-_DIVIDERS = (b",", b":", b"\n")
+_DIVIDERS = (b",", b":", b"\n", b"\r", b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9")
 _ALIAS = re.compile(rb"\*[^\s,\[\]{}]")
 
 

@@ -68,6 +68,31 @@ def test_what_would_nest_too_deep_is_refused_before_it_is_parsed(data: bytes) ->
 @pytest.mark.parametrize(
     "data",
     [
+        b"a: [" + b"x," * 210_000 + b"]",
+        b"{" + b"a," * 210_000 + b"}",
+        b"- x\n" * 210_000,
+        b"- x\r" * 210_000,
+        b"\n---\n".join(["- x\u2028".encode() * 110_000, "- x\u2029".encode() * 110_000]),
+        b"\n---\n".join(["- x\x85".encode() * 110_000] * 2),
+        b"a: [" + b'"",' * 210_000 + b"]",
+        b"---\n".join([b"a: [" + b"x," * 150_000 + b"]\n"] * 2),
+    ],
+    ids=lambda value: value[:8],
+)
+def test_more_values_than_the_parser_has_memory_for_are_refused_before_it_has_them(data: bytes) -> None:
+    assert is_suspicious(data, BOUNDS)
+    assert "more than 200000 values" in refusal(data)[1]
+
+
+def test_a_large_file_of_ordinary_values_passes() -> None:
+    data = b"---\n".join([b"".join(b"key-%d: value\n" % number for number in range(45_000))] * 2)
+    assert not is_suspicious(data, BOUNDS)
+    assert checked_text(data, BOUNDS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
         b"apiVersion: v1\nkind: ConfigMap\ndata:\n  a: |\n    " + b"[[ $x ]] {{ y }} " * 5_000,
         b"a: 1\n" + b" " * 60 + b"# far to the right\n",
         b"# " + b"-" * 300 + b"\na: 1\n",
