@@ -6,16 +6,16 @@ begun again; its run converges like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import structlog
 
-from controller.api.conditions import Finding, Verdict, derived_conditions
+from controller.api.conditions import Verdict, derived_conditions
 from controller.api.meta import CANCEL, FABRIC_LABEL, GROUP, VERSION, to_rfc3339
 from controller.api.v1alpha1 import syncjob as api
-from controller.errors import Reason, TandemError
+from controller.errors import TandemError
 from controller.kube.errors import KubeError, NotFoundError
 from controller.kube.resources import Resource
 from controller.kube.watch import Change as LiveChange
@@ -24,7 +24,8 @@ from controller.runtime.queue import WorkQueue
 from controller.store.history import Archived
 from controller.sync.conflicts import MANAGER
 from controller.sync.conflictspec import owner_reference
-from controller.sync.plan.model import Action, Change, Direction, Guard, Resolution, Strategy
+from controller.sync.jobreport import errors_of_run, phase_of_run, results_of, statistics_of
+from controller.sync.plan.model import Direction, Resolution, Strategy
 from controller.sync.planning import Request
 from controller.sync.profile import Profile
 from controller.sync.run import Run
@@ -187,7 +188,7 @@ class Jobs:
         """The run ended: what came of it goes into the job's status and the archive."""
         is_wanted = run.request.wanted or (lambda _: True)
         changes = [change for key, change in run.changes.items() if is_wanted(key)]
-        phase, finding = _verdict(run, service.state.guards)
+        phase, finding = phase_of_run(run, service.state.guards)
         now = self._tools.now()
         verdict = Verdict(findings=(finding,) if finding else (), healthy=f"{len(changes)} objects looked at")
         conditions = derived_conditions((), verdict, generation=waiting.job.metadata.generation or 1, now=now)
@@ -199,10 +200,10 @@ class Jobs:
                 "targeted": len(changes),
                 "processed": sum(change.key not in service.state.dirty for change in changes),
             },
-            "statistics": _statistics(run, changes),
+            "statistics": statistics_of(run, changes),
             "commitSHA": run.commits[-1] if run.commits else None,
-            "errors": _errors(run)[-api.MAX_ERRORS :],
-            "results": [_result(change, run) for change in changes if change.is_telling][: api.MAX_RESULTS],
+            "errors": errors_of_run(run),
+            "results": results_of(run, changes),
             "completionTime": to_rfc3339(now),
             "conditions": [condition.to_json() for condition in conditions],
         }
@@ -267,53 +268,3 @@ class Jobs:
 
 def _fabric_key(job: api.SyncJob) -> ObjectKey:
     return ObjectKey(GROUP, "Fabric", job.metadata.namespace, job.spec.fabric_ref.name)
-
-
-def _verdict(run: Run, guards: Sequence[Guard]) -> tuple[api.JobPhase, Finding | None]:
-    if run.was_cancelled:
-        return api.JobPhase.CANCELLED, Finding(Reason.PROGRESSING, "cancelled; what was done by then is kept")
-    if run.problem is not None:
-        return api.JobPhase.FAILED, Finding.of(run.problem)
-    if run.guarded:
-        stopped = "; ".join(guard.message for guard in guards)
-        return api.JobPhase.FAILED, Finding(guards[0].reason, f"{stopped}; confirm it, or put it right")
-    if run.results.failed:
-        key, found = min(run.results.failed.items())
-        return api.JobPhase.PARTIALLY_COMPLETED, Finding(found.reason, f"{key}: {found.message}")
-    return api.JobPhase.COMPLETED, None
-
-
-def _statistics(run: Run, changes: list[Change]) -> Json:
-    counts = run.results.counts
-    updated = (Action.CONFIGURE, Action.ADOPT, Action.TAKE_OVER, Action.MERGE)
-    written = (Action.WRITE_BACK, Action.IMPORT, Action.REMOVE_DOCUMENT, Action.MERGE)
-    failed = len(run.results.failed)
-    touched = sum(counts.get(action, 0) for action in (Action.CREATE, Action.PRUNE, *updated, *written[:3]))
-    return {
-        "created": counts.get(Action.CREATE, 0),
-        "updated": sum(counts.get(action, 0) for action in updated),
-        "deleted": counts.get(Action.PRUNE, 0),
-        "written": sum(counts.get(action, 0) for action in written),
-        "skipped": max(0, len(changes) - touched - failed),
-        "failed": failed,
-        "conflictsDetected": sum(change.conflict is not None for change in changes),
-        "conflictsResolved": run.conflicts_settled,
-    }
-
-
-def _errors(run: Run) -> list[Json]:
-    found = [
-        {"object": str(key), "file": item.path or None, "reason": item.reason.value, "message": item.message}
-        for key, item in sorted(run.results.failed.items())
-    ]
-    if run.problem is not None:
-        found.append({"reason": run.problem.reason.value, "message": run.problem.message})
-    return [{name: value for name, value in entry.items() if value is not None} for entry in found]
-
-
-def _result(change: Change, run: Run) -> Json:
-    key = change.key
-    outcome = "Done" if key in run.results.done else "Failed" if key in run.results.failed else "Skipped"
-    lost = "; ".join(f"lost: {edit.path}" for edit in change.overruled)
-    message = run.results.failed[key].message if key in run.results.failed else change.message or lost
-    return {"object": str(key), "action": change.action.value, "outcome": outcome, "message": message}

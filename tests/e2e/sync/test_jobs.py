@@ -102,7 +102,9 @@ def test_a_job_with_force_lets_one_side_win(fabrics: Fabrics, repository: Reposi
     fabrics.kubectl.patch("configmap", "web", {"data": {"color": "green"}})
     repository.publish({"cm.yaml": CONFIG.replace("blue", "red")})
     make_job(fabrics, "second", direction="GitToCluster", options={"force": True})
-    assert wait_job(fabrics, "second")["phase"] == "Completed"
+    status = wait_job(fabrics, "second")
+    assert status["phase"] == "Completed"
+    assert [result["message"] for result in status["results"]] == ['lost: /data/color: "green"'], "what lost is kept"
     assert data(fabrics, "web") == {"color": "red", "size": "big"}
     assert fabrics.conflicts() == []
 
