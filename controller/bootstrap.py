@@ -271,7 +271,7 @@ def _note_conflict(fabrics: Fabrics, queue: WorkQueue[ObjectKey], change: Change
         if change.new is None:
             if not service.desk.note_deleted(key, seen.uid):
                 return
-        elif conflict.spec.resolution is None:
+        elif conflict.spec.resolution is None or not service.desk.awaits(key, seen.uid):
             return
         else:
             _note_decision(service, key, conflict.spec.resolution)

@@ -79,14 +79,22 @@ class ConflictDesk:
         shown = self._shown.get(key)
         return shown is not None and shown.is_open
 
+    def awaits(self, key: ObjectKey, uid: str) -> bool:
+        """Whether this SyncConflict is the one that shows the object's open conflict: only in it can it be decided.
+
+        Another one, or one that is settled, would decide about values that nobody has seen.
+        """
+        shown = self._shown.get(key)
+        return shown is not None and shown.is_open and shown.uid == uid
+
     async def load(self) -> tuple[dict[ObjectKey, Resolution], dict[ObjectKey, str]]:
         """Read back what is shown, after a start. Returns the decisions that wait, and why others cannot be read."""
         waiting: dict[ObjectKey, Resolution] = {}
         misread: dict[ObjectKey, str] = {}
         selector = f"labelSelector={FABRIC_LABEL}%3D{self._profile.name}"
         for item in await self._client.list_all(SYNC_CONFLICTS, self._profile.namespace, selectors=selector):
-            resource = api.SyncConflict.from_object(item)
-            if resource.spec.fabric_ref.name != self._profile.name:
+            resource = self._own(item)
+            if resource is None:
                 continue
             key = object_key(resource)
             state = resource.status.state or api.ConflictState.OPEN
@@ -104,6 +112,21 @@ class ConflictDesk:
                 except StalledError as error:
                     misread[key] = error.message
         return waiting, misread
+
+    def _own(self, item: Json) -> api.SyncConflict | None:
+        """The SyncConflict, if this desk can have made it: others may make what they like, and are left alone."""
+        try:
+            resource = api.SyncConflict.from_object(item)
+        except StalledError as error:
+            log.warning("a SyncConflict cannot be read", problem=error.message)
+            return None
+        name, profile = resource.metadata.name, self._profile
+        if resource.spec.fabric_ref.name != profile.name:
+            return None
+        if name != api.conflict_name(profile.name, profile.uid, object_key(resource)):
+            log.warning("a SyncConflict that is not Tandem's is left alone", conflict=name)
+            return None
+        return resource
 
     def note_deleted(self, key: ObjectKey, uid: str) -> bool:
         """Somebody deleted the SyncConflict. Returns whether it was open, and so has to be made again."""
