@@ -67,6 +67,11 @@ class Scope:
         """The key of the object a document declares."""
         return ObjectKey(kind.group, kind.kind, (namespace or self.default_namespace) if namespaced else "", name)
 
+    def admits(self, kind: Kind, *, namespaced: bool) -> bool:
+        """Whether any object of the kind can be in scope: the others are not even looked at."""
+        listed = not self.kinds or kind in self.kinds
+        return listed and kind.group != GROUP and (namespaced or self.cluster_scoped)
+
     def holds(self, key: ObjectKey) -> bool:
         """Whether the object is in scope."""
         return self.objection(key) is None

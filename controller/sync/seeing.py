@@ -11,6 +11,7 @@ from dataclasses import replace
 from controller.errors import Reason, TandemError, WaitingError
 from controller.git.errors import ObjectMissingError
 from controller.git.mirror import Mirror
+from controller.objects import Kind, group_of
 from controller.runtime.logging import bind_revision
 from controller.sync.declared import Blob
 from controller.sync.ledger import Ledger
@@ -120,8 +121,10 @@ class Lookout:
         state.kinds |= fresh
         if any(namespaced is not None for namespaced in fresh.values()):
             state.dirty |= state.declared.resolve_again(state.profile.scope, state.kinds)
-        covered = state.view.cover(versions)
-        await tools.schemas.load(version for version in versions if state.kinds.get(version) is not None)
+        # A document that nobody lets in must not have the whole cluster's Secrets or Events listed on its behalf.
+        watched = {version for version in versions if version in state.base_versions or self._is_admitted(version)}
+        covered = state.view.cover(watched)
+        await tools.schemas.load(version for version in watched if state.kinds.get(version) is not None)
         await state.view.wait_synced(LIST_PATIENCE)
         state.watches_stale = False
         if covered:
@@ -129,6 +132,12 @@ class Lookout:
             state.dirty.update(key for key in known if key.group_kind in covered)
             imported = state.profile.rules.imports & covered
             state.dirty.update(key for key, _ in state.view.importable(imported))
+
+    def _is_admitted(self, version: Version) -> bool:
+        api_version, kind = version
+        namespaced = self._state.kinds.get(version)
+        scope = self._state.profile.scope
+        return namespaced is not None and scope.admits(Kind(group_of(api_version), kind), namespaced=namespaced)
 
 
 def _versions(blobs: Iterable[Blob | None]) -> set[Version]:

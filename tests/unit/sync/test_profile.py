@@ -120,3 +120,20 @@ def test_tandems_own_kinds_are_not_taken_from_git(kind: str, spec: dict[str, Any
     assert objection is not None
     assert (objection.reason, objection.field) == (Reason.OUT_OF_SCOPE, "/kind")
     assert "own kinds" in objection.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "admitted"),
+    [
+        ({}, {"ConfigMap", "Secret"}),
+        ({"resources": [{"kind": "ConfigMap"}]}, {"ConfigMap"}),
+        ({"target": {"clusterScoped": True}}, {"ConfigMap", "Secret", "Namespace"}),
+        ({"target": {"clusterScoped": True}, "resources": [{"kind": "Namespace"}]}, {"Namespace"}),
+        ({"resources": [{"group": "tandem.dev", "kind": "Fabric"}]}, set()),
+    ],
+)
+def test_only_kinds_that_can_be_in_scope_are_looked_at(spec: dict[str, Any], admitted: set[str]) -> None:
+    scope = profile_of(fabric(**spec), replace(HERE, allowed_namespaces=("*",))).scope
+    kinds = {Kind("", "ConfigMap"): True, Kind("", "Secret"): True, Kind("", "Namespace"): False}
+    kinds[Kind("tandem.dev", "Fabric")] = True
+    assert {kind.kind for kind, namespaced in kinds.items() if scope.admits(kind, namespaced=namespaced)} == admitted
