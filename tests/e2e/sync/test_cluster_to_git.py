@@ -39,7 +39,12 @@ def test_an_edit_becomes_a_commit_of_one_line(fabrics: Fabrics, repository: Repo
     assert fabrics.kubectl.json("get", "configmap", "web")["metadata"]["resourceVersion"] == found["resourceVersion"]
 
 
-def test_a_field_edited_live_and_then_removed_in_git_is_gone(fabrics: Fabrics, repository: Repository) -> None:
+@pytest.mark.parametrize("adopted", [False, True], ids=["created from Git", "adopted from kubectl apply"])
+def test_a_field_edited_live_and_then_removed_in_git_is_gone(
+    fabrics: Fabrics, repository: Repository, adopted: bool
+) -> None:
+    if adopted:
+        fabrics.kubectl.apply(CONFIG)
     first = repository.publish({"cm.yaml": CONFIG})
     fabrics.apply(repository.url)
     fabrics.wait_synced(revision=first)
