@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controller.objects import Json, canonical
@@ -180,10 +180,12 @@ VALUES = st.recursive(
 @given(
     value=st.dictionaries(TEXTS, VALUES, min_size=1, max_size=3), offset=st.integers(0, 2), quote=st.sampled_from("'\"")
 )
+@example(value={"": ":\n"}, offset=0, quote="'")
 def test_the_tree_of_whatever_is_written_says_it(value: dict[str, Json], offset: int, quote: str) -> None:
     render = Renderer(Style(list_offset=offset, quote=quote))
     wanted = load_yaml(json_text(value), BOUNDS)[0].value  # a float without a fraction is a whole number
-    for text in ("\n".join(render.map_lines(value, 0)), render.flow(value)):
+    lines = "".join(f"{line}\n" for line in render.map_lines(value, 0))  # a block scalar has its last line's end
+    for text in (lines, render.flow(value)):
         root = yaml_tree(text)
         assert canonical(root.value) == canonical(wanted)
         assert said(text, root).strip() == text.strip()
