@@ -43,6 +43,7 @@ def needed_rights(controller_namespace: str) -> tuple[Right, ...]:
         *_rights((*_READ, "create", "patch", "delete"), "syncconflicts", GROUP),
         *(Right("patch", kind, GROUP, "status") for kind in ("fabrics", "syncjobs", "syncconflicts")),
         *_rights(_READ, "customresourcedefinitions", _CRD_GROUP),
+        Right("get", "apiservices", "apiregistration.k8s.io"),
         *_rights(("create", "patch"), "events", "events.k8s.io"),
         *_rights(("get", "create"), "configmaps", namespace=controller_namespace),
         Right("get", "namespaces"),

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from controller.errors import Reason
 from controller.kube.errors import KubeError, UnreachableError
-from controller.kube.resources import CRDS, NAMESPACES
+from controller.kube.resources import API_SERVICES, CRDS, NAMESPACES, Resource
 from controller.objects import Kind, ObjectKey
 from controller.sync.plan.model import (
     Actual,
@@ -230,16 +230,23 @@ class Planner:
             if resource is None:
                 return Target.GONE
             if "." in resource.group and resource.group not in BUILT_IN:
-                name = f"{resource.plural}.{resource.group}"
-                definition = await self.tools.writer.read(CRDS, CRDS.key("", name))
-                if definition is not None:
-                    return Target.GONE if definition.deleting else Target.THERE
-                await self.tools.client.request("GET", f"/apis/{resource.api_version}")  # an aggregated API has no CRD
+                return await self._definition(resource)
         except UnreachableError:
             raise
         except KubeError:
             return Target.GONE  # not served, or not ours to know: nothing is inferred
         return Target.THERE
+
+    async def _definition(self, resource: Resource) -> Target:
+        """Whether what defines a kind is there: its CRD, or the service of an aggregated API, which has none.
+
+        That the API server still serves the kind proves nothing: it goes on for a moment after the CRD is gone.
+        """
+        definition = await self.tools.writer.read(CRDS, CRDS.key("", f"{resource.plural}.{resource.group}"))
+        if definition is not None:
+            return Target.GONE if definition.deleting else Target.THERE
+        service = await self.tools.client.get(API_SERVICES, "", f"{resource.version}.{resource.group}")
+        return Target.THERE if service["spec"].get("service") else Target.GONE
 
 
 def live_digest(content: bytes) -> str:
