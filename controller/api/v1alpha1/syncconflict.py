@@ -171,7 +171,7 @@ class Resolution(Model):
         Field(max_length=1000, description="With strategy Manual: what is chosen for each clashing path."),
         ListMap(("path",)),
     ] = ()
-    comment: str | None = Field(default=None, max_length=4096, description="Why; it goes into the commit's message.")
+    comment: str | None = Field(default=None, max_length=4096, description="Why; for whoever reads it later.")
     resolved_by: str | None = Field(default=None, max_length=NAME_LENGTH, description="Who decided.")
     state_token: str | None = Field(
         default=None,
