@@ -81,6 +81,7 @@ class FabricService:
         run.revision_before = self.state.seen_commit
         try:
             await self.load()
+            await self.desk.remove_old()
             await refuse_misread(self.desk, self.state)
             await self._lookout.see(run)
             await self._converge(run)
@@ -115,7 +116,6 @@ class FabricService:
         self.take_profile(profile_in(self.ledger.row.epoch, self.state.profile))
         resolutions, self.state.misread = await self.desk.load()
         self.state.resolutions.update(resolutions)
-        await self.desk.remove_old()
         self.state.dirty.update(self.state.bases)
         self.state.base_versions = {(base.api_version, key.kind) for key, base in self.state.bases.items()}
         self._loaded = True

@@ -1,4 +1,4 @@
-"""What is kept for a time only: finished SyncJobs, settled SyncConflicts, and the history of runs."""
+"""What this process keeps for a time only: finished SyncJobs and the history of runs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ async def tidy(tools: Tools, fabrics: Fabrics) -> None:
     """Remove what has had its time. What fails is tried again the next time; nothing else waits for it."""
     try:
         await fabrics.jobs.remove_old()
-        for service in fabrics.services():
-            await service.desk.remove_old()
         await tools.store.history.trim(tools.wall() - HISTORY_SECONDS)
     except TandemError as error:
         log.warning("old records could not be removed", reason=error.reason.value, problem=error.message)

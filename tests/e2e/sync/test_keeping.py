@@ -7,8 +7,11 @@ import shutil
 import sqlite3
 import zlib
 from contextlib import closing
+from pathlib import Path
 
+from controller.dev.controlplane import ControlPlane
 from tests.e2e.sync.manifests import CONFIG, config_map
+from tests.support.cli import Cli
 from tests.support.fabrics import Fabrics
 from tests.support.repository import Repository
 from tests.support.tandem import Tandem
@@ -25,7 +28,7 @@ def archived(tandem: Tandem, kind: str) -> dict[str, dict[str, object]]:
 
 
 def test_a_settled_conflict_is_kept_for_a_week_and_then_archived(
-    fabrics: Fabrics, repository: Repository, own_tandem: Tandem
+    controlplane: ControlPlane, fabrics: Fabrics, repository: Repository, own_tandem: Tandem, tmp_path: Path
 ) -> None:
     first = repository.publish({"cm.yaml": CONFIG, "other.yaml": config_map("other", color="blue")})
     fabrics.apply(repository.url)
@@ -39,6 +42,9 @@ def test_a_settled_conflict_is_kept_for_a_week_and_then_archived(
         fabrics.eventually(lambda: fabrics.conflicts() == [])
     own_tandem.stop()
     fabrics.kubectl.patch("syncconflict", names["web"], {"status": {"resolvedAt": LONG_AGO}}, "--subresource", "status")
+    planned = Cli.of(controlplane, tmp_path, fabrics.namespace).using(launched=own_tandem.launch)("plan", "demo")
+    assert planned.code == 0, planned.err
+    assert fabrics.kubectl.find("syncconflict", names["web"]) is not None, "a plan tidies nothing up"
     own_tandem.start()
     fabrics.eventually(lambda: fabrics.kubectl.find("syncconflict", names["web"]) is None)
     assert fabrics.kubectl.find("syncconflict", names["other"]) is not None, "a week has not passed"
