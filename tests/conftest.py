@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,11 @@ CRDS = Path(__file__).parents[1] / "crds"
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("search", max_examples=20_000, deadline=None)
 settings.load_profile("suite")
+
+# A shell's background jobs ignore Ctrl-C, and nohup the end of the terminal; tests send both to processes they start.
+for ignored in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
 
 USERS = (User("tandem"), User("alice", ("developers",)), User("bob", ("developers",)))  # without any rights at first
 

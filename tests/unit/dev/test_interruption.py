@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from controller.dev.interruption import ENDED_BY, interruptible
-
-
-@pytest.fixture(autouse=True)
-def heeded() -> Iterator[None]:
-    """All of them are heeded, also where the tests run in the background of a shell, which ignores Ctrl-C there."""
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDED_BY}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", ENDED_BY, ids=lambda number: number.name)
