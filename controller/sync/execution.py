@@ -68,6 +68,7 @@ class Executor:
 
     async def _run_phase(self, phase: Sequence[Change], results: Results, refused: dict[ObjectKey, Refusal]) -> None:
         waiting = iter(phase)
+        unreachable: BaseException | None = None
         self._state.writing.update(change.key for change in phase)
         try:
             async with asyncio.TaskGroup() as group:
@@ -75,9 +76,11 @@ class Executor:
                     group.create_task(self._work(waiting, results, refused))
         except* UnreachableError as errors:
             self._state.dirty.update(change.key for change in phase if change.key not in results.done)
-            raise errors.exceptions[0] from None
+            unreachable = errors.exceptions[0]
         finally:
             self._state.writing.clear()
+        if unreachable is not None:  # not raised above: some Pythons 3.11 wrap in a group what is raised in `except*`
+            raise unreachable
 
     async def _work(self, waiting: Iterator[Change], results: Results, refused: dict[ObjectKey, Refusal]) -> None:
         """One of the workers over a shared iterator."""

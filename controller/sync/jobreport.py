@@ -62,6 +62,16 @@ def errors_of_run(run: Run) -> list[Json]:
     return told[-api.MAX_ERRORS :]
 
 
+def warnings_of_run(run: Run, changes: Sequence[Change]) -> list[Json]:
+    """`status.warnings`, the last that it has room for: objects that were put off, for what passes by itself."""
+    told = [
+        {"object": str(change.key), "reason": change.reason.value, "message": change.message}
+        for change in changes
+        if change.reason is not None and change.conflict is None and change.key not in run.results.failed
+    ]
+    return told[-api.MAX_WARNINGS :]
+
+
 def results_of(run: Run, changes: Sequence[Change]) -> list[Json]:
     """`status.results`: the first objects with which anything was done, or that were left alone for a reason."""
     return [_result(change, run) for change in changes if change.is_telling][: api.MAX_RESULTS]

@@ -24,7 +24,7 @@ from controller.runtime.queue import WorkQueue
 from controller.store.history import Archived
 from controller.sync.conflicts import MANAGER
 from controller.sync.conflictspec import owner_reference
-from controller.sync.jobreport import errors_of_run, phase_of_run, results_of, statistics_of
+from controller.sync.jobreport import errors_of_run, phase_of_run, results_of, statistics_of, warnings_of_run
 from controller.sync.plan.model import Direction, Resolution, Strategy
 from controller.sync.planning import Request
 from controller.sync.profile import Profile
@@ -203,6 +203,7 @@ class Jobs:
             "statistics": statistics_of(run, changes),
             "commitSHA": run.commits[-1] if run.commits else None,
             "errors": errors_of_run(run),
+            "warnings": warnings_of_run(run, changes),
             "results": results_of(run, changes),
             "completionTime": to_rfc3339(now),
             "conditions": [condition.to_json() for condition in conditions],

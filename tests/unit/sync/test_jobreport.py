@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from controller.api.v1alpha1.syncjob import MAX_ERRORS, MAX_RESULTS, JobPhase
+from controller.api.v1alpha1.syncjob import MAX_ERRORS, MAX_RESULTS, MAX_WARNINGS, JobPhase
 from controller.errors import Reason, StalledError, WaitingError
 from controller.objects import ObjectKey
 from controller.sync.execution import Results
-from controller.sync.jobreport import errors_of_run, phase_of_run, results_of, statistics_of
+from controller.sync.jobreport import errors_of_run, phase_of_run, results_of, statistics_of, warnings_of_run
 from controller.sync.plan.model import Action, Change, Conflict, ConflictType, FieldEdit, Guard, Severity
 from controller.sync.run import Run
 from controller.sync.state import Exceptional
@@ -118,3 +118,12 @@ def test_a_long_value_that_lost_is_cut() -> None:
     (found,) = results_of(run(results=Results(done={WEB})), [lost])
     assert len(found["message"]) < 130
     assert found["message"].endswith("…")
+
+
+def test_what_was_put_off_is_a_warning_and_what_failed_is_none() -> None:
+    waiting = change(WEB, Action.WAIT, reason=Reason.TERMINATING, message="it is on its way out")
+    refused = change(DATABASE, Action.SKIP, reason=Reason.FIELD_REFUSED, message="no such color")
+    ended = run(results=Results(failed={DATABASE: REFUSED}))
+    expected = {"object": str(WEB), "reason": "Terminating", "message": "it is on its way out"}
+    assert warnings_of_run(ended, [waiting, refused, change(DATABASE, Action.UNCHANGED)]) == [expected]
+    assert len(warnings_of_run(run(), [waiting] * (MAX_WARNINGS + 1))) == MAX_WARNINGS
