@@ -29,6 +29,7 @@ from controller.kube.client import KubeClient
 from controller.kube.config import load_config
 from controller.kube.discovery import Discovery
 from controller.kube.events import EventRecorder
+from controller.kube.kinds import FABRICS, SYNC_CONFLICTS, SYNC_JOBS
 from controller.kube.pool import ReflectorPool
 from controller.kube.resources import CRDS
 from controller.kube.watch import Change, Source
@@ -45,13 +46,11 @@ from controller.settings import Settings
 from controller.store.copy import copy_database, told_as
 from controller.store.store import Store
 from controller.sync.apply import Applier
-from controller.sync.conflicts import MANAGER, SYNC_CONFLICTS
+from controller.sync.conflicts import MANAGER
 from controller.sync.conflictspec import object_key, to_resolution
 from controller.sync.fabrics import Fabrics
 from controller.sync.installation import installation_of, known_installation
-from controller.sync.jobs import SYNC_JOBS
 from controller.sync.parsing import ParserPool
-from controller.sync.reporting import FABRICS
 from controller.sync.schemas import Schemas
 from controller.sync.service import FabricService
 from controller.sync.source import SourceReader

@@ -15,12 +15,13 @@ import orjson
 
 from controller.api.v1alpha1.fabric import Fabric
 from controller.bootstrap import looking_at_git
-from controller.cli.cluster import FABRICS, Cluster
+from controller.cli.cluster import Cluster
 from controller.cli.definitions import Definition, State, installed_definitions
 from controller.cli.permissions import missing_rights, needed_rights, told
 from controller.cli.values import short_commit
 from controller.dev.locate import OLDEST_MINOR, find_programs
 from controller.errors import TandemError
+from controller.kube.kinds import FABRICS
 from controller.settings import Settings
 from controller.store.copy import copy_database, told_as
 from controller.store.engine import database_path

@@ -10,19 +10,16 @@ from typing import TypeVar
 
 import orjson
 
-from controller.api.meta import FABRIC_LABEL, GROUP, VERSION
-from controller.api.v1alpha1 import Fabric, SyncConflict, SyncJob
+from controller.api.meta import FABRIC_LABEL
+from controller.api.v1alpha1 import Fabric
 from controller.errors import Reason, RejectedError
 from controller.kube.answers import JSON_PATCH
 from controller.kube.client import MERGE_PATCH, KubeClient
 from controller.kube.config import load_config
 from controller.kube.errors import GoneError, KindUnknownError, KubeError, NotFoundError, UnreachableError
+from controller.kube.kinds import FABRICS
 from controller.kube.resources import Resource
 from controller.objects import Json
-
-FABRICS = Resource(GROUP, VERSION, "Fabric", Fabric.plural, namespaced=True)
-SYNC_JOBS = Resource(GROUP, VERSION, "SyncJob", SyncJob.plural, namespaced=True)
-SYNC_CONFLICTS = Resource(GROUP, VERSION, "SyncConflict", SyncConflict.plural, namespaced=True)
 
 MANAGER = "tandem-cli"
 _WATCH_SILENCE = 130.0  # seconds; an API server sends a bookmark every minute

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from controller.api.meta import CONFIRM
 from controller.api.v1alpha1.fabric import Fabric
-from controller.cli.cluster import FABRICS, Cluster, on_cluster
+from controller.cli.cluster import Cluster, on_cluster
 from controller.cli.exits import Exit
 from controller.cli.parser import Parser
 from controller.cli.screen import Screen
 from controller.errors import Reason, RejectedError
+from controller.kube.kinds import FABRICS
 
 EXAMPLES = """
 tandem status web -n shop                   shows what is stopped, and the token

@@ -10,11 +10,12 @@ from rich.text import Text
 
 from controller.api.conditions import Condition, ConditionStatus, ConditionType
 from controller.api.v1alpha1.fabric import Fabric
-from controller.cli.cluster import FABRICS, Cluster, on_cluster
+from controller.cli.cluster import Cluster, on_cluster
 from controller.cli.exits import Exit
 from controller.cli.parser import Parser
 from controller.cli.screen import Screen, aligned, say
 from controller.cli.values import ABSENT, age, count, short_commit
+from controller.kube.kinds import FABRICS
 
 EXAMPLES = """
 tandem status                  the fabrics of this namespace

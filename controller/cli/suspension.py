@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from controller.cli.cluster import FABRICS, Cluster, on_cluster
+from controller.cli.cluster import Cluster, on_cluster
 from controller.cli.exits import Exit
 from controller.cli.parser import Parser
 from controller.cli.screen import Screen
+from controller.kube.kinds import FABRICS
 
 EXAMPLES = """
 tandem suspend web -n shop      nothing is read, applied, written or deleted

@@ -14,13 +14,14 @@ from controller.api.meta import FABRIC_LABEL
 from controller.api.v1alpha1.fabric import Direction
 from controller.api.v1alpha1.syncconflict import SyncConflict
 from controller.api.v1alpha1.syncjob import JobPhase, SyncJob
-from controller.cli.cluster import SYNC_JOBS, Cluster, on_cluster
+from controller.cli.cluster import Cluster, on_cluster
 from controller.cli.conflicts.finding import object_of, open_conflicts
 from controller.cli.exits import Exit
 from controller.cli.parser import Parser, parse_list, parse_seconds
 from controller.cli.screen import Screen, say
 from controller.cli.values import count, short_commit
 from controller.errors import RejectedError
+from controller.kube.kinds import SYNC_JOBS
 from controller.objects import Json
 
 EXAMPLES = """

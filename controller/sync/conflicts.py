@@ -13,20 +13,19 @@ from datetime import datetime, timedelta
 import structlog
 
 from controller.api.conditions import Finding, Verdict, derived_conditions
-from controller.api.meta import API_VERSION, FABRIC_LABEL, GROUP, VERSION, to_rfc3339
+from controller.api.meta import API_VERSION, FABRIC_LABEL, to_rfc3339
 from controller.api.v1alpha1 import syncconflict as api
 from controller.errors import Reason, StalledError
 from controller.kube.apply import Writer
 from controller.kube.client import KubeClient
 from controller.kube.errors import AlreadyExistsError, NotFoundError
-from controller.kube.resources import Resource
+from controller.kube.kinds import SYNC_CONFLICTS
 from controller.objects import Json, ObjectKey
 from controller.store.history import Archived
 from controller.sync.conflictspec import Evidence, conflict_spec, object_key, owner_reference, to_resolution
 from controller.sync.plan.model import Change, Conflict, Resolution
 from controller.sync.profile import Profile
 
-SYNC_CONFLICTS = Resource(GROUP, VERSION, "SyncConflict", api.SyncConflict.plural, namespaced=True)
 KEPT = timedelta(days=7)  # that a settled conflict is shown; afterwards only the archive has it
 MANAGER = "tandem"  # who writes our own kinds; never a fabric's manager
 

@@ -15,6 +15,7 @@ from controller.api.meta import FINALIZER
 from controller.api.v1alpha1.fabric import Fabric, OnRemoval
 from controller.errors import StalledError, TandemError
 from controller.kube.errors import ChangedMeanwhileError, NotFoundError
+from controller.kube.kinds import FABRICS
 from controller.kube.watch import Change as LiveChange
 from controller.objects import Json, Kind, ObjectKey
 from controller.runtime.agenda import backoff
@@ -29,7 +30,7 @@ from controller.sync.ledger import Ledger
 from controller.sync.plan.model import Action, Actual
 from controller.sync.profile import Profile, profile_of
 from controller.sync.removal import remove_objects
-from controller.sync.reporting import FABRICS, Reporter
+from controller.sync.reporting import Reporter
 from controller.sync.rivalry import Rivalry
 from controller.sync.rivals import rivalry
 from controller.sync.run import Run, new_run

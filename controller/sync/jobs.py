@@ -13,11 +13,11 @@ from fnmatch import fnmatchcase
 import structlog
 
 from controller.api.conditions import Verdict, derived_conditions
-from controller.api.meta import CANCEL, FABRIC_LABEL, GROUP, VERSION, to_rfc3339
+from controller.api.meta import CANCEL, FABRIC_LABEL, GROUP, to_rfc3339
 from controller.api.v1alpha1 import syncjob as api
 from controller.errors import TandemError
 from controller.kube.errors import KubeError, NotFoundError
-from controller.kube.resources import Resource
+from controller.kube.kinds import SYNC_JOBS
 from controller.kube.watch import Change as LiveChange
 from controller.objects import Json, ObjectKey
 from controller.runtime.queue import WorkQueue
@@ -31,8 +31,6 @@ from controller.sync.profile import Profile
 from controller.sync.run import Run
 from controller.sync.service import FabricService
 from controller.sync.tools import Tools
-
-SYNC_JOBS = Resource(GROUP, VERSION, "SyncJob", api.SyncJob.plural, namespaced=True)
 
 log = structlog.get_logger(__name__)
 

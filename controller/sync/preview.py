@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from controller.api.v1alpha1.fabric import Fabric
 from controller.errors import Reason, RejectedError
 from controller.kube.errors import NotFoundError
+from controller.kube.kinds import FABRICS
 from controller.objects import ObjectKey
 from controller.store.fabrics import FabricRow
 from controller.sync.admission import admitted_profile
@@ -19,7 +20,6 @@ from controller.sync.ledger import Ledger
 from controller.sync.plan.explain import Explanation, explain
 from controller.sync.plan.model import Change, Guard, Plan
 from controller.sync.planning import Request
-from controller.sync.reporting import FABRICS
 from controller.sync.rivalry import NO_RIVAL
 from controller.sync.run import new_run
 from controller.sync.service import FabricService

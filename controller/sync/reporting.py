@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.api.conditions import Finding
-from controller.api.meta import GROUP, VERSION
 from controller.api.v1alpha1.fabric import Fabric
 from controller.errors import TandemError
-from controller.kube.resources import Resource
+from controller.kube.kinds import FABRICS
 from controller.objects import Json
 from controller.store.history import RunRow
 from controller.sync.announcing import announce_run, announce_stall
@@ -18,8 +17,6 @@ from controller.sync.run import Run
 from controller.sync.service import FabricService
 from controller.sync.state import FabricState
 from controller.sync.tools import Tools
-
-FABRICS = Resource(GROUP, VERSION, "Fabric", Fabric.plural, namespaced=True)
 
 
 @dataclass(frozen=True, slots=True)

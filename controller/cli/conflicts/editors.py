@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from controller.api.v1alpha1.fabric import Editors
-from controller.cli.cluster import FABRICS, Cluster
+from controller.cli.cluster import Cluster
 from controller.kube.errors import ChangedMeanwhileError
+from controller.kube.kinds import FABRICS
 from controller.objects import Json
 
 _GLOB = "*?["

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from controller.api.v1alpha1.syncconflict import SyncConflict
-from controller.cli.cluster import SYNC_CONFLICTS, Cluster
+from controller.cli.cluster import Cluster
 from controller.errors import Reason, RejectedError
+from controller.kube.kinds import SYNC_CONFLICTS
 
 
 async def find_conflict(cluster: Cluster, named: str) -> SyncConflict:

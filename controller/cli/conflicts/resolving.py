@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from controller.api.v1alpha1.syncconflict import ConflictState, ResolutionStrategy, SyncConflict
-from controller.cli.cluster import SYNC_CONFLICTS, Cluster, on_cluster
+from controller.cli.cluster import Cluster, on_cluster
 from controller.cli.conflicts.editors import decide_manager
 from controller.cli.conflicts.finding import find_conflict, is_open, object_of
 from controller.cli.conflicts.resolutions import DecisionError, FieldChoice, parse_field, resolution_of
@@ -18,6 +18,7 @@ from controller.cli.exits import Exit
 from controller.cli.parser import Parser, parse_seconds
 from controller.cli.screen import Screen, say
 from controller.errors import Reason, RejectedError
+from controller.kube.kinds import SYNC_CONFLICTS
 from controller.objects import Json
 
 EXAMPLES = """
