@@ -48,6 +48,16 @@ def fabric(name: str, branch: str = "main") -> str:
     )
 
 
+def ending(kubectl: Kubectl) -> list[str]:
+    """The namespaces that are being deleted.
+
+    An API server that starts serves our kinds a moment after its own: a namespace whose deletion ends in that moment
+    would leave its Fabrics behind, for every test to come.
+    """
+    namespaces = kubectl.json("get", "namespaces")["items"]
+    return [one["metadata"]["name"] for one in namespaces if one["status"]["phase"] == "Terminating"]
+
+
 class Glue:
     """The glue under test, with everything it told."""
 
@@ -224,6 +234,7 @@ async def test_it_survives_a_restart_of_the_api_server(
     here.apply(fabric("before"))
     async with run() as glue:
         await eventually(lambda: glue.get(namespace, "before"), DEADLINE)
+        await eventually(lambda: not ending(kubectl), DEADLINE)
         controlplane.apiserver.stop()
         controlplane.apiserver.start()
         await asyncio.to_thread(controlplane.wait_ready)
