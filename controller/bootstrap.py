@@ -18,10 +18,6 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
-from controller.api.meta import GROUP
-from controller.api.v1alpha1.syncconflict import Resolution as ShownResolution
-from controller.api.v1alpha1.syncconflict import SyncConflict
-from controller.errors import StalledError, TandemError
 from controller.git.mirrors import Mirrors
 from controller.git.remote import UrlRules
 from controller.kube.apply import Writer
@@ -32,7 +28,6 @@ from controller.kube.events import EventRecorder
 from controller.kube.kinds import FABRICS, SYNC_CONFLICTS, SYNC_JOBS
 from controller.kube.pool import ReflectorPool
 from controller.kube.resources import CRDS
-from controller.kube.watch import Change, Source
 from controller.objects import ObjectKey
 from controller.runtime.configs import Change as ConfigChange
 from controller.runtime.configs import ConfigCache
@@ -47,12 +42,10 @@ from controller.store.copy import copy_database, told_as
 from controller.store.store import Store
 from controller.sync.apply import Applier
 from controller.sync.conflicts import MANAGER
-from controller.sync.conflictspec import object_key, to_resolution
 from controller.sync.fabrics import Fabrics
 from controller.sync.installation import installation_of, known_installation
 from controller.sync.parsing import ParserPool
 from controller.sync.schemas import Schemas
-from controller.sync.service import FabricService
 from controller.sync.source import SourceReader
 from controller.sync.tidying import tidy
 from controller.sync.tools import Tools
@@ -185,7 +178,7 @@ class Controller:
         add_probes(
             app,
             age=self._queue.oldest_unfinished_age,
-            missing=self._wanting,
+            missing=self._missing,
             registry=self._metrics.registry,
         )
         async with serving(app, self._settings.metrics_bind) as bind:
@@ -200,7 +193,7 @@ class Controller:
                     await self._supervisor.stop()
 
     async def _work(self, tools: Tools, stop: asyncio.Event) -> None:
-        cache = ConfigCache(FABRICS, self._on_fabric, self._scopes)
+        cache = ConfigCache(FABRICS, self._on_fabric, (ALL,))
         fabrics = Fabrics(tools, cache, self._queue, time.monotonic)
         await self._follow(tools, fabrics)
         await self._watch_fabrics(tools, cache)
@@ -216,19 +209,11 @@ class Controller:
         for task in done:
             task.result()
 
-    def _wanting(self) -> str | None:
-        """What is missing by now; asked anew at every probe."""
-        return self._missing()
-
     def _missing(self) -> str | None:
-        """What is still missing before the process is of use."""
+        """What is still missing before the process is of use; asked anew at every probe."""
         if self._cache is None:
             return "the controller is starting"
         return None if self._cache.filled else "the Fabrics have not been listed yet"
-
-    @property
-    def _scopes(self) -> tuple[str, ...]:
-        return (ALL,)
 
     async def _watch_fabrics(self, tools: Tools, cache: ConfigCache) -> None:
         config = await load_config(self._settings.kubeconfig, self._settings.context)
@@ -240,52 +225,12 @@ class Controller:
         tools.discovery.follow(tools.pool.acquire(CRDS))
         await fabrics.jobs.load(None)
         tools.pool.acquire(SYNC_JOBS).subscribe(fabrics.jobs.on_change)
-
-        def on_conflict(change: Change) -> None:
-            if change.source is not Source.OWN:
-                _note_conflict(fabrics, self._queue, change)
-
-        tools.pool.acquire(SYNC_CONFLICTS).subscribe(on_conflict)
+        tools.pool.acquire(SYNC_CONFLICTS).subscribe(fabrics.on_conflict)
 
     def _on_fabric(self, change: ConfigChange) -> None:
         if change.by_somebody:
             self._queue.forget(change.key)
         self._queue.add(change.key)
-
-
-def _note_conflict(fabrics: Fabrics, queue: WorkQueue[ObjectKey], change: Change) -> None:
-    """Somebody wrote a SyncConflict: a decision to carry out, or one that was deleted while it was open."""
-    seen = change.new or change.old
-    if seen is None:
-        return
-    body = seen.body
-    body["metadata"] |= {"uid": seen.uid, "namespace": change.key.namespace}
-    try:
-        conflict = SyncConflict.from_object(body)
-        fabric = ObjectKey(GROUP, "Fabric", change.key.namespace, conflict.spec.fabric_ref.name)
-        service = fabrics.service(fabric)
-        if service is None:
-            return
-        key = object_key(conflict)
-        if change.new is None:
-            if not service.desk.note_deleted(key, seen.uid):
-                return
-        elif conflict.spec.resolution is None or not service.desk.awaits(key, seen.uid):
-            return
-        else:
-            _note_decision(service, key, conflict.spec.resolution)
-    except TandemError as error:
-        log.warning("a SyncConflict cannot be read", conflict=str(change.key), problem=error.message)
-        return
-    service.state.dirty.add(key)
-    queue.add(fabric)
-
-
-def _note_decision(service: FabricService, key: ObjectKey, resolution: ShownResolution) -> None:
-    try:
-        service.state.resolutions[key] = to_resolution(resolution)
-    except StalledError as error:
-        service.state.misread[key] = error.message
 
 
 async def _tidy(tools: Tools, fabrics: Fabrics) -> None:

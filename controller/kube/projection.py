@@ -49,6 +49,12 @@ class CachedObject:
         """The content, decoded anew at every call."""
         return decoded(self.content)
 
+    def body_in(self, namespace: str) -> Json:
+        """The content with uid and namespace, as a reader of a whole object wants it; decoded anew at every call."""
+        body = self.body
+        body["metadata"] |= {"uid": self.uid, "namespace": namespace}
+        return body
+
     @property
     def managed_fields(self) -> list[Json]:
         """The `managedFields` entries, decoded anew at every call."""

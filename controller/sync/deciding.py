@@ -5,14 +5,34 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from controller.api.v1alpha1.syncconflict import ConflictState
-from controller.errors import Reason
+from controller.api.v1alpha1.syncconflict import ConflictState, SyncConflict
+from controller.errors import Reason, StalledError
 from controller.git.snapshot import Snapshot
 from controller.sync.conflicts import ConflictDesk
-from controller.sync.conflictspec import Evidence
+from controller.sync.conflictspec import Evidence, object_key, to_resolution
 from controller.sync.plan.model import Action, Change, Plan
 from controller.sync.run import Run
 from controller.sync.state import FabricState
+
+
+def note_written(desk: ConflictDesk, state: FabricState, conflict: SyncConflict, *, deleted: bool) -> bool:
+    """Somebody wrote or deleted a SyncConflict of the fabric. Returns whether there is something to do for its object.
+
+    A decision to carry out is noted, one that cannot be read as well; one deleted while it was open is made again.
+    """
+    key, uid = object_key(conflict), conflict.metadata.uid
+    if deleted:
+        if not desk.note_deleted(key, uid):
+            return False
+    elif conflict.spec.resolution is None or not desk.awaits(key, uid):
+        return False
+    else:
+        try:
+            state.resolutions[key] = to_resolution(conflict.spec.resolution)
+        except StalledError as error:
+            state.misread[key] = error.message
+    state.dirty.add(key)
+    return True
 
 
 async def refuse_misread(desk: ConflictDesk, state: FabricState) -> None:

@@ -7,24 +7,26 @@ back. What a run found goes into the status, Events and the history here, in one
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 
 from controller.api.meta import FINALIZER
 from controller.api.v1alpha1.fabric import Fabric, OnRemoval
+from controller.api.v1alpha1.syncconflict import SyncConflict
 from controller.errors import StalledError, TandemError
 from controller.kube.errors import ChangedMeanwhileError, NotFoundError
 from controller.kube.kinds import FABRICS
 from controller.kube.watch import Change as LiveChange
+from controller.kube.watch import Source
 from controller.objects import Json, Kind, ObjectKey
-from controller.runtime.agenda import backoff
 from controller.runtime.clock import jittered
 from controller.runtime.configs import ConfigCache
 from controller.runtime.logging import bind_run
 from controller.runtime.queue import WorkQueue
 from controller.sync.admission import admitted_profile
 from controller.sync.conflicts import MANAGER
+from controller.sync.deciding import note_written
+from controller.sync.entry import Entry
 from controller.sync.jobs import Jobs
 from controller.sync.ledger import Ledger
 from controller.sync.plan.model import Action, Actual
@@ -43,18 +45,6 @@ LETTING_GO = frozenset({Action.FORGET, Action.PRUNE})
 SHORTEST_CAP = 30.0  # seconds: the longest back-off is the interval, but never less than this
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Entry:
-    """One fabric under care."""
-
-    service: FabricService
-    generation: int
-    next_poll: float = 0.0
-    handled_request: str = ""
-    tries: int = 0  # of the objects that are to be tried again
-    retry_at: float = 0.0
 
 
 class Fabrics:
@@ -116,11 +106,8 @@ class Fabrics:
         if requested or job is not None or now >= entry.next_poll:
             service.look_again()
         if requested and profile.requested_at != entry.handled_request:
-            entry.handled_request = profile.requested_at
-            service.state.fights.reset()
-            service.state.dirty.update(service.state.exceptions)
-            entry.tries, entry.retry_at = 0, now
-        self._take_up(entry, now)
+            entry.take_request(profile.requested_at, now)
+        entry.take_up(now, self._tools.wall())
         run = new_run(self._tools.wall(), None if job is None else job.request(profile))
         with bind_run(fabric=profile.fabric, run=run.id, revision=service.state.seen_commit):
             if job is not None:
@@ -135,16 +122,6 @@ class Fabrics:
             entry.next_poll = self._clock() + jittered(profile.interval)
         self._come_back(key, entry, run)
 
-    def _take_up(self, entry: Entry, now: float) -> None:
-        """What was put off, and may be tried again by now."""
-        service = entry.service
-        service.state.dirty |= service.state.fights.ended(self._tools.wall())
-        if entry.retry_at > now or not service.state.retry:
-            return
-        service.state.dirty |= service.state.retry
-        if service.state.unpushed:  # the branch may have moved since, and the credentials may be others
-            service.look_again()
-
     def _come_back(self, key: ObjectKey, entry: Entry, run: Run) -> None:
         service, now = entry.service, self._clock()
         cap = max(service.state.profile.interval, SHORTEST_CAP)
@@ -155,23 +132,13 @@ class Fabrics:
             self._queue.retry(key, cap=cap, hold=False)
         elif service.state.dirty and not run.guarded and run.problem is None:
             self._queue.add(key)
-        self._put_off(key, entry, cap)
+        if (delay := entry.put_off(now, cap)) is not None:
+            self._queue.add_after(key, delay)
         self._queue.add_after(key, max(0.0, entry.next_poll - now))
         if (end := service.state.fights.next_end(self._tools.wall())) is not None:
             self._queue.add_after(key, end)
         if self.jobs.has_waiting(key):
             self._queue.add(key)
-
-    def _put_off(self, key: ObjectKey, entry: Entry, cap: float) -> None:
-        """Single objects are tried again at a back-off of their own, however often the others make the fabric run."""
-        now = self._clock()
-        if not entry.service.state.retry:
-            entry.tries = 0
-            return
-        if entry.retry_at <= now:
-            entry.tries += 1
-            entry.retry_at = now + backoff(entry.tries, cap)
-        self._queue.add_after(key, entry.retry_at - now)
 
     # --- life and death --------------------------------------------------------------------------------------------
 
@@ -297,6 +264,20 @@ class Fabrics:
             self._queue.add_after(key, profile.batch_window)
         else:
             self._queue.add(key)
+
+    def on_conflict(self, change: LiveChange) -> None:
+        """Somebody wrote a SyncConflict: a decision to carry out, or one that was deleted while it was open."""
+        seen = change.new or change.old
+        if seen is None or change.source is Source.OWN:
+            return
+        try:
+            conflict = SyncConflict.from_object(seen.body_in(change.key.namespace))
+            key = FABRICS.key(change.key.namespace, conflict.spec.fabric_ref.name)
+            service = self.service(key)
+            if service is not None and note_written(service.desk, service.state, conflict, deleted=change.new is None):
+                self._queue.add(key)
+        except TandemError as error:
+            log.warning("a SyncConflict cannot be read", conflict=str(change.key), problem=error.message)
 
     def _on_synced(self, key: ObjectKey, kind: Kind) -> None:
         """A list of a kind became complete, or stopped being so: every object of it may be known or unknown now."""

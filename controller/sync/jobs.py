@@ -13,11 +13,11 @@ from fnmatch import fnmatchcase
 import structlog
 
 from controller.api.conditions import Verdict, derived_conditions
-from controller.api.meta import CANCEL, FABRIC_LABEL, GROUP, to_rfc3339
+from controller.api.meta import CANCEL, FABRIC_LABEL, to_rfc3339
 from controller.api.v1alpha1 import syncjob as api
 from controller.errors import TandemError
 from controller.kube.errors import KubeError, NotFoundError
-from controller.kube.kinds import SYNC_JOBS
+from controller.kube.kinds import FABRICS, SYNC_JOBS
 from controller.kube.watch import Change as LiveChange
 from controller.objects import Json, ObjectKey
 from controller.runtime.queue import WorkQueue
@@ -114,10 +114,8 @@ class Jobs:
                 if gone is not None and gone.key == change.key:
                     del jobs[change.key.name]
             return
-        body = change.new.body
-        body["metadata"] |= {"uid": change.new.uid, "namespace": change.key.namespace}
         try:
-            job = api.SyncJob.from_object(body)
+            job = api.SyncJob.from_object(change.new.body_in(change.key.namespace))
         except TandemError as error:
             log.warning("a SyncJob cannot be read", job=str(change.key), problem=error.message)
             return
@@ -161,7 +159,7 @@ class Jobs:
         if spec.type is api.JobType.RESOLVE_CONFLICTS:
             self._decide(waiting, service, is_wanted)
         else:
-            state.dirty.update(key for key in (*state.declared.keys(), *state.bases) if is_wanted(key))
+            state.dirty.update(key for key in state.known_keys() if is_wanted(key))
         await self._claim(waiting, state.profile)
         status = self._status(waiting, api.JobPhase.IN_PROGRESS, "runs") | {
             "operationId": run.id,
@@ -266,4 +264,4 @@ class Jobs:
 
 
 def _fabric_key(job: api.SyncJob) -> ObjectKey:
-    return ObjectKey(GROUP, "Fabric", job.metadata.namespace, job.spec.fabric_ref.name)
+    return FABRICS.key(job.metadata.namespace, job.spec.fabric_ref.name)

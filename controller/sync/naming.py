@@ -9,14 +9,20 @@ import hashlib
 import re
 
 from controller.objects import ObjectKey
+from controller.sync.plan.editors import FABRIC_PREFIX
 
 MANAGER_BYTES = 128  # the API server refuses longer field manager names
 _UNSAFE = re.compile(rb"[^a-z0-9.\-]")
 
 
+def installation_prefix(install_id: str) -> str:
+    """How the field managers of one installation's fabrics begin: `tandem:<install id, 4 hex>:`."""
+    return f"{FABRIC_PREFIX}{install_id.replace('-', '')[:4]}:"
+
+
 def field_manager(install_id: str, namespace: str, fabric: str) -> str:
     """`tandem:<install id, 4 hex>:<namespace>/<fabric>`, its tail replaced by a hash beyond 128 bytes."""
-    name = f"tandem:{install_id.replace('-', '')[:4]}:{namespace}/{fabric}"
+    name = f"{installation_prefix(install_id)}{namespace}/{fabric}"
     if len(name.encode()) <= MANAGER_BYTES:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]

@@ -15,6 +15,7 @@ from controller.errors import Reason
 from controller.kube.errors import KubeError, UnreachableError
 from controller.kube.resources import API_SERVICES, CRDS, NAMESPACES, Resource
 from controller.objects import Kind, ObjectKey
+from controller.sync.plan.editors import FABRIC_PREFIX
 from controller.sync.plan.model import (
     Actual,
     Ask,
@@ -54,7 +55,7 @@ BUILT_IN = frozenset(
 )
 """Groups with a dot that the API server itself serves: their kinds cannot be deleted."""
 UNTIL_BACK = "nothing is inferred until its definition is back: apply it, or remove the documents"
-TANDEM_PREFIX = b'"tandem:'
+QUOTED_PREFIX = f'"{FABRIC_PREFIX}'.encode()
 DRY_RUN_ANSWERS = 4096  # per fabric; an answer is a bool, its key 80 bytes
 
 
@@ -169,7 +170,7 @@ class Planner:
 
     def _is_shared(self, actual: Actual) -> bool:
         own = self.state.profile.rules.manager.encode()
-        return actual.managers.count(TANDEM_PREFIX) > actual.managers.count(b'"' + own + b'"')
+        return actual.managers.count(QUOTED_PREFIX) > actual.managers.count(b'"' + own + b'"')
 
     def _in_scope(self, key: ObjectKey) -> bool:
         """Whether the fabric still holds the object: its kind, its namespace, and the file it stood in."""

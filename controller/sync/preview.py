@@ -71,7 +71,7 @@ async def preview(tools: Tools, namespace: str, name: str, why: tuple[str, str] 
 
 async def _explained(service: FabricService, plan: Plan, kind: str, name: str) -> tuple[Explanation, ...]:
     state = service.state
-    known: set[ObjectKey] = {*state.declared.keys(), *state.bases, *(change.key for change in plan.changes)}
+    known: set[ObjectKey] = {*state.known_keys(), *(change.key for change in plan.changes)}
     found = [key for key in sorted(known) if key.name == name and kind.lower() in _names_of(service, key)]
     return tuple([explain(*await service.situation(key)) for key in found])
 

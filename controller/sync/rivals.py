@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from controller.git.snapshot import Snapshot
 from controller.objects import Json, ObjectKey, decoded
 from controller.runtime.configs import ConfigCache
-from controller.sync.naming import field_manager
+from controller.sync.naming import field_manager, installation_prefix
+from controller.sync.plan.editors import FABRIC_PREFIX
 from controller.sync.plan.model import Actual
 from controller.sync.profile import Installation, Profile
 from controller.sync.rivalry import Rivalry
 from controller.sync.service import FabricService
-
-PREFIX = "tandem:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ def _rivals(
 def _is_free(rival: Rival | None, name: str, installation: Installation, key: ObjectKey) -> bool:
     """Whether the name on the object stands for nothing any more: its fabric is gone, or holds nothing of it."""
     if rival is None:
-        return name.startswith(f"{PREFIX}{installation.id.replace('-', '')[:4]}:")
+        return name.startswith(installation_prefix(installation.id))
     if rival.service is None or not rival.is_known:
         return False
     state = rival.service.state
@@ -126,10 +125,10 @@ def _is_free(rival: Rival | None, name: str, installation: Installation, key: Ob
 
 def _names_on(actual: Actual, own: str) -> list[str]:
     """The other fabrics' field managers on a live object, in order."""
-    if actual.managers.count(PREFIX.encode()) == 0:
+    if actual.managers.count(FABRIC_PREFIX.encode()) == 0:
         return []
     names = {str(entry.get("manager", "")) for entry in decoded(actual.managers)}
-    return sorted(name for name in names if name.startswith(PREFIX) and name != own)
+    return sorted(name for name in names if name.startswith(FABRIC_PREFIX) and name != own)
 
 
 def _has_planned(mate: Rival, commit: str, snapshot: Snapshot) -> bool:

@@ -49,21 +49,23 @@ class Lookout:
 
     async def fetch(self, run: Run) -> None:
         """Look where the branch is, and read what changed. A refused credential is read again once."""
-        state, source, tools = self._state, self._state.profile.source, self._tools
-        direction = state.profile.rules.direction
+        source = self._state.profile.source
         try:
-            mirror = self.mirror = await tools.source.mirror(state.profile, reread=self.troubled)
-            sight = await tools.source.look(mirror, source, direction)
+            mirror, sight = await self._look(reread=self.troubled)
         except TandemError as error:
-            if error.reason is Reason.AUTHENTICATION_FAILED:
-                mirror = self.mirror = await tools.source.mirror(state.profile, reread=True)
-                sight = await tools.source.look(mirror, source, direction)
-            else:
+            if self.troubled or error.reason is not Reason.AUTHENTICATION_FAILED:
                 raise
+            mirror, sight = await self._look(reread=True)
         bind_revision(sight.commit)
         run.fetched = f"{source.branch}@{sight.commit[:12]}" if sight.commit else f"{source.branch}, not made yet"
         self.stale = False
         await self._read(mirror, sight)
+
+    async def _look(self, *, reread: bool) -> tuple[Mirror, Sight]:
+        """Ask the remote, with the credentials that are known or (`reread`) as their Secret holds them now."""
+        state, source = self._state, self._tools.source
+        mirror = self.mirror = await source.mirror(state.profile, reread=reread)
+        return mirror, await source.look(mirror, state.profile.source, state.profile.rules.direction)
 
     async def _read(self, mirror: Mirror, sight: Sight) -> None:
         """Take over what changed in the directory; the same tree is no work at all."""
@@ -128,8 +130,7 @@ class Lookout:
         await state.view.wait_synced(LIST_PATIENCE)
         state.watches_stale = False
         if covered:
-            known = (*state.declared.keys(), *state.bases)
-            state.dirty.update(key for key in known if key.group_kind in covered)
+            state.dirty.update(key for key in state.known_keys() if key.group_kind in covered)
             imported = state.profile.rules.imports & covered
             state.dirty.update(key for key, _ in state.view.importable(imported))
 

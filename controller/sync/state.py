@@ -94,9 +94,13 @@ class FabricState:
         """Whether there may be more to do for the object than to leave it as it was agreed."""
         return key in self.dirty or key in self.exceptions or key in self.left_alone
 
+    def known_keys(self) -> tuple[ObjectKey, ...]:
+        """The objects that Git declares, and those that were agreed on; one that is both stands there twice."""
+        return (*self.declared.keys(), *self.bases)
+
     def note_list(self, kind: Kind) -> None:
         """A list of a kind became complete, or stopped being so."""
-        self.dirty.update(key for key in (*self.declared.keys(), *self.bases) if key.group_kind == kind)
+        self.dirty.update(key for key in self.known_keys() if key.group_kind == kind)
 
     def note_definitions(self, kinds: frozenset[Kind]) -> bool:
         """The definitions of these kinds changed. Returns whether the fabric has to do with any of them."""
@@ -108,7 +112,7 @@ class FabricState:
         for version in touched:
             del self.kinds[version]
         self.rebased.update(key for key in self.bases if key.group_kind in kinds)
-        self.dirty.update(key for key in (*self.declared.keys(), *self.bases) if key.group_kind in kinds)
+        self.dirty.update(key for key in self.known_keys() if key.group_kind in kinds)
         self.view.forget_unserved(kinds)
         self.watches_stale = True
         return True
