@@ -15,6 +15,7 @@ from controller.dev.build import ensure_programs
 from controller.dev.controlplane import ControlPlane, Options, User
 from controller.dev.locate import Programs
 from controller.dev.progress import Progress
+from tests.support.api import NAMESPACES, Api
 from tests.support.audit import AuditLog
 from tests.support.faults import FaultProxy
 from tests.support.kubectl import Kubectl
@@ -65,12 +66,18 @@ def kubectl(controlplane: ControlPlane) -> Kubectl:
 
 
 @pytest.fixture
-def namespace(kubectl: Kubectl) -> Iterator[str]:
+def api(controlplane: ControlPlane) -> Api:
+    """The API server, asked directly as the admin."""
+    return Api(controlplane.kubeconfig)
+
+
+@pytest.fixture
+def namespace(api: Api) -> Iterator[str]:
     """A new namespace; its deletion goes on while the next test runs."""
     name = f"test-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", name)
+    api.create(NAMESPACES, {"metadata": {"name": name}})
     yield name
-    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    api.delete(f"{NAMESPACES}/{name}")
 
 
 @pytest.fixture

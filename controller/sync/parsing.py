@@ -49,7 +49,8 @@ class ChildDiedError(Exception):
 class ParserPool:
     """A few child processes that parse and edit, with what they parsed kept by blob id (least recently used goes).
 
-    Use it as an async context manager, on one event loop. A child that dies is replaced when the next one is needed.
+    Use it as an async context manager, on one event loop. One child is started at once, the others when all that run
+    are busy; one that dies is replaced when the next is needed.
     """
 
     def __init__(
@@ -71,8 +72,7 @@ class ParserPool:
         self._cache = ResultCache(cache_bytes)
 
     async def __aenter__(self) -> Self:
-        for child in self._children:
-            await child.start()
+        await self._children[-1].start()  # the one that is asked first
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -7,8 +7,10 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from controller.api.meta import API_VERSION, CONFIRM, FABRIC_LABEL, REQUESTED_AT
+from tests.support.api import KINDS, NAMESPACES, Api
 from tests.support.kubectl import Kubectl
 from tests.support.tandem import Stage
 from tests.support.wait import wait_until
@@ -19,7 +21,8 @@ Json = dict[str, Any]
 NAME = "demo"
 INTERVAL = "1s"  # of a test's Fabric, unless it asks for another: a push is seen soon, also without a request
 DEADLINE = 60.0  # seconds for anything a controller does; well under one where nothing else runs
-POLL = 0.2  # seconds between two looks, each of which is a kubectl
+LOOK = 0.05  # seconds between two looks at a Fabric
+POLL = 0.2  # seconds between two looks of a test's own, each of which is mostly a kubectl
 NO_FINALIZERS = {"metadata": {"finalizers": None}}
 
 
@@ -41,6 +44,8 @@ class Fabrics:
         self.namespace = namespace
         self.kubectl = kubectl.within(namespace)
         self._stage = stage
+        self._api = Api(kubectl.kubeconfig)
+        self._kinds = f"{KINDS}/namespaces/{namespace}"
         self._requests = itertools.count(1)
 
     def apply(self, url: str, name: str = NAME, annotations: Mapping[str, str] | None = None, **spec: Any) -> None:
@@ -48,9 +53,8 @@ class Fabrics:
         self.kubectl.apply(json.dumps(fabric(url, name, annotations, **spec)), "--server-side")
 
     def get(self, name: str = NAME) -> Json:
-        """The Fabric as kubectl shows it."""
-        found: Json = self.kubectl.json("get", "fabric", name)
-        return found
+        """The Fabric as the API server shows it."""
+        return self._api.get(f"{self._kinds}/fabrics/{name}")
 
     def status(self, name: str = NAME) -> Json:
         """Its status; empty before the first one is written."""
@@ -77,14 +81,14 @@ class Fabrics:
 
     def conflicts(self, name: str = NAME) -> list[Json]:
         """Its SyncConflicts that are not settled."""
-        found = self.kubectl.json("get", "syncconflicts", "--selector", f"{FABRIC_LABEL}={name}")["items"]
+        found = self._api.items(f"{self._kinds}/syncconflicts?{urlencode({'labelSelector': f'{FABRIC_LABEL}={name}'})}")
         settled = ("Resolved", "Superseded")
         return [conflict for conflict in found if conflict.get("status", {}).get("state") not in settled]
 
     def events(self, name: str = NAME) -> list[Json]:
         """The Events about it, the oldest first."""
-        which = f"involvedObject.kind=Fabric,involvedObject.name={name}"
-        found = self.kubectl.json("get", "events", "--field-selector", which)["items"]
+        which = urlencode({"fieldSelector": f"involvedObject.kind=Fabric,involvedObject.name={name}"})
+        found = self._api.items(f"{NAMESPACES}/{self.namespace}/events?{which}")
         return sorted(found, key=lambda event: event["metadata"]["creationTimestamp"])
 
     def wait(self, holds: Callable[[Json], T | None], name: str = NAME, deadline: float = DEADLINE) -> T:
@@ -97,7 +101,7 @@ class Fabrics:
             return holds(seen)
 
         try:
-            return wait_until(look, deadline, poll=POLL)
+            return wait_until(look, deadline, poll=LOOK)
         except AssertionError as error:
             raise AssertionError(f"Fabric {self.namespace}/{name}: {error}\n{self._picture(seen)}") from None
 
@@ -165,11 +169,12 @@ class Fabrics:
 
     def remove_all(self, deadline: float = DEADLINE) -> None:
         """Delete every Fabric here. The controller takes its finalizers off; where none runs, that is done here."""
+        fabrics = f"{self._kinds}/fabrics"
         if not self._stage.is_attended:
-            for item in self.kubectl.json("get", "fabrics")["items"]:
-                self.kubectl.patch("fabric", item["metadata"]["name"], NO_FINALIZERS)
-        self.kubectl("delete", "fabrics", "--all", "--wait=false")
-        wait_until(lambda: not self.kubectl.json("get", "fabrics")["items"], deadline, poll=POLL)
+            for item in self._api.items(fabrics):
+                self._api.merge(f"{fabrics}/{item['metadata']['name']}", NO_FINALIZERS)
+        self._api.delete(fabrics)
+        wait_until(lambda: not self._api.items(fabrics), deadline, poll=LOOK)
 
     def _picture(self, found: Json) -> str:
         """What a failure shows."""
