@@ -35,6 +35,12 @@ USER_AGENT = f"tandem/{version('tandem-gitops')} (kopf)"
 ListObjects = Callable[[Resource, str | None], Awaitable[list[Json]]]
 """A complete list of a resource in one namespace, or (None) in all."""
 
+_DISCOVERY = "/apis"
+"""What kopf asks for once, at its start, to find the kinds that it is to watch."""
+
+_LISTING_SECONDS = 30.0
+"""After discovery: by then each kind was found and listed, or kopf overlooked it and never will watch it."""
+
 _QUIET_SECONDS = 130.0
 """A watch is opened anew after this silence: bookmarks come every minute, two may be missed."""
 
@@ -77,14 +83,22 @@ class KopfOperator:
         *,
         namespaces: Collection[str] = (),
         user_agent: str = USER_AGENT,
+        patience: float = _LISTING_SECONDS,
     ) -> None:
-        """`namespaces`: to watch each by itself; none watches all at once. The caches have these as their scopes."""
+        """`namespaces`: to watch each by itself; none watches all at once. The caches have these as their scopes.
+
+        `patience`: seconds that kopf has after discovery to list what it is to watch.
+        """
         self._config = config
         self._caches = tuple(caches)
         self._list_objects = list_objects
         self._supervisor = supervisor
         self._namespaces = tuple(namespaces)
         self._user_agent = user_agent
+        self._patience = patience
+        self._discovered = asyncio.Event()
+        self._unlisted: set[str] = set()
+        self._all_listed = asyncio.Event()
         self._lists = {
             cache.resource.path(scope): (cache, scope)
             for cache, scope in product(self._caches, self._namespaces or (ALL,))
@@ -98,8 +112,34 @@ class KopfOperator:
         """
         for cache, scope in self._lists.values():
             await self._list(cache, scope)
-        await run_in_thread("kopf", partial(self._operate, asyncio.get_running_loop()))
+        self._discovered.clear()
+        self._unlisted = set(self._lists)
+        self._all_listed.clear()
+        watching = asyncio.create_task(run_in_thread("kopf", partial(self._operate, asyncio.get_running_loop())))
+        seeing = asyncio.create_task(self._see_listed())
+        try:
+            await asyncio.wait({watching, seeing}, return_when=asyncio.FIRST_COMPLETED)
+            if not watching.done():
+                await seeing
+            await watching
+        finally:
+            for task in (watching, seeing):
+                task.cancel()
+            await asyncio.wait({watching, seeing})
         raise KopfEndedError("kopf ended without an error")
+
+    async def _see_listed(self) -> None:
+        """Raise KopfEndedError if kopf overlooks a kind.
+
+        An API server that starts serves its own kinds a moment before ours. A kopf that asks in that moment never
+        watches them, and says so in its log only.
+        """
+        await self._discovered.wait()
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._all_listed.wait()
+        except TimeoutError:
+            raise KopfEndedError(f"kopf found no {', '.join(sorted(self._unlisted))}; it is started again") from None
 
     async def _list(self, cache: ConfigCache, scope: str) -> None:
         cache.begin_list(scope)
@@ -107,6 +147,9 @@ class KopfOperator:
 
     def _on_listed(self, cache: ConfigCache, scope: str) -> None:
         """kopf has a new list, which it compares with nothing: make one to compare with what is known."""
+        self._unlisted.discard(cache.resource.path(scope))
+        if not self._unlisted:
+            self._all_listed.set()
         name = f"list {cache.resource.plural}"
         self._supervisor.keep_up(name, partial(self._list, cache, scope))
 
@@ -145,7 +188,9 @@ class KopfOperator:
             await lender.close()
 
     def _on_answer(self, post: Callable[..., None], method: str, url: URL, status: int) -> None:
-        """In kopf's thread, for each answer it gets: the first page of a list is what we are after."""
+        """In kopf's thread, for each answer it gets: discovery, and the first page of each list, are what counts."""
+        if url.path == _DISCOVERY and status == 200:
+            post(self._discovered.set)
         listed = self._lists.get(url.path)
         if listed and method == "GET" and status == 200 and not {"watch", "continue"} & url.query.keys():
             post(self._on_listed, *listed)

@@ -33,6 +33,7 @@ AGENT = "tandem-test (kopf)"
 KOPF_WATCH = request(path="*/fabrics", watch=True, user_agent=AGENT)
 KOPF_LIST = request(path="*/fabrics", watch=False, user_agent=AGENT)
 DEADLINE = 30.0
+PATIENCE = 5.0  # seconds for what takes kopf a fifth of one
 
 pytestmark = pytest.mark.usefixtures("crds")
 
@@ -103,7 +104,13 @@ def run(controlplane: ControlPlane) -> Run:
         glue = Glue(resource, namespaces)
         async with KubeClient(config, component="kopf-test") as client:
             operator = KopfOperator(
-                config, [glue.cache], client.list_all, glue.supervisor, namespaces=namespaces, user_agent=AGENT
+                config,
+                [glue.cache],
+                client.list_all,
+                glue.supervisor,
+                namespaces=namespaces,
+                user_agent=AGENT,
+                patience=PATIENCE,
             )
             glue.task = glue.supervisor.keep_up("kopf", operator.run, cap=1.0)
             try:
@@ -231,8 +238,9 @@ async def test_it_survives_a_restart_of_the_api_server(
     run: Run, kubectl: Kubectl, namespace: str, controlplane: ControlPlane
 ) -> None:
     here = kubectl.within(namespace)
-    here.apply(fabric("before"))
     async with run() as glue:
+        await eventually(lambda: glue.cache.filled, DEADLINE)
+        here.apply(fabric("before"))
         await eventually(lambda: glue.get(namespace, "before"), DEADLINE)
         await eventually(lambda: not ending(kubectl), DEADLINE)
         controlplane.apiserver.stop()
@@ -288,6 +296,20 @@ async def test_kopf_is_started_again_when_it_dies(
             here.apply(fabric("comes", branch="next"))
             await eventually(lambda: len(glue.told(namespace, "comes")) == 2, DEADLINE)
     assert "a background task failed and is started again" in {line["event"] for line in logs}
+
+
+async def test_kopf_is_started_again_when_it_overlooks_a_kind(
+    run: Run, kubectl: Kubectl, namespace: str, faults: FaultProxy
+) -> None:
+    """It asks once which kinds there are; an API server that is starting does not know ours yet."""
+    overlooked = faults.answer(404, when=request(path="/apis/tandem.dev/v1alpha1", user_agent=AGENT), times=1)
+    async with run(faults.kubeconfig) as glue:
+        await eventually(lambda: glue.restarts == ["kopf"], DEADLINE)
+        assert len(overlooked.hits) == 1
+        await eventually(lambda: faults.streams(KOPF_WATCH), DEADLINE)
+        kubectl.within(namespace).apply(fabric("web"))
+        await eventually(lambda: glue.get(namespace, "web"), DEADLINE)
+        assert glue.restarts == ["kopf"]
 
 
 async def test_rejected_credentials_are_read_anew(
