@@ -106,6 +106,10 @@ def test_what_another_place_or_history_misses_is_asked_about(
             move(fabrics, places)
 
     away(own_tandem, mirrors=mirrors, meanwhile=meanwhile)
+    if not mirrors:  # the commit that was planned is nowhere any more, so nobody knows what the two have in common
+        fabrics.wait_condition("Stalled", "True", "HistoryRewritten", "forced")
+        assert data(fabrics, "forced-a") == data(fabrics, "forced-b") == {"key": "value"}
+        fabrics.confirm(fabrics.status("forced")["guards"][0]["token"], "forced")
     fabrics.wait_synced("forced", places.of["forced"].clone.head)
     assert [data(fabrics, f"forced-{name}") for name in "abc"] == [None, None, {"key": "value"}]
     for name in ASKED:
