@@ -56,6 +56,10 @@ class Fabrics:
         """The Fabric as the API server shows it."""
         return self._api.get(f"{self._kinds}/fabrics/{name}")
 
+    def config_map(self, name: str) -> Json | None:
+        """A ConfigMap beside the Fabric, with its managed fields; None where there is none."""
+        return self._api.find(f"{NAMESPACES}/{self.namespace}/configmaps/{name}")
+
     def status(self, name: str = NAME) -> Json:
         """Its status; empty before the first one is written."""
         status: Json = self.get(name).get("status", {})

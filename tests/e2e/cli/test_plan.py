@@ -83,7 +83,7 @@ def test_a_commit_that_is_not_applied_yet_is_shown_field_by_field(
     ):
         assert line in said.lines
     assert fabrics.kubectl.json("get", "configmap", "web")["data"]["color"] == "blue"
-    assert fabrics.kubectl.find("configmap", "new") is None
+    assert fabrics.config_map("new") is None
 
 
 def test_json_is_for_programs(cli: Cli, fabrics: Fabrics, repository: Repository) -> None:

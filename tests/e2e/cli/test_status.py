@@ -97,7 +97,7 @@ def test_what_a_guard_stopped_is_shown_and_let_through(cli: Cli, fabrics: Fabric
     assert wrong.err == f"error: 0000000000000000 confirms nothing of Fabric {NAME}: it waits for {token}\n"
     assert cli("confirm", NAME).code == 64
     assert cli("confirm", NAME, token).code == 0
-    fabrics.eventually(lambda: fabrics.kubectl.find("configmap", "a") is None)
+    fabrics.eventually(lambda: fabrics.config_map("a") is None)
     none = cli("confirm", NAME, token)
     assert none.code == 0 or "no guard stops its plan" in none.err
 

@@ -9,7 +9,7 @@ from tests.support.fabrics import Fabrics
 
 def data(fabrics: Fabrics, name: str) -> dict[str, str] | None:
     """The data of a live ConfigMap; None where there is none."""
-    found = fabrics.kubectl.find("configmap", name)
+    found = fabrics.config_map(name)
     return None if found is None else found.get("data", {})
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("tandem")
 
 
 def data(fabrics: Fabrics, name: str) -> dict[str, str] | None:
-    found = fabrics.kubectl.find("configmap", name)
+    found = fabrics.config_map(name)
     return None if found is None else found.get("data", {})
 
 

@@ -29,7 +29,7 @@ def annotated(name: str, annotation: str, value: str, **fields: str) -> str:
 
 
 def is_terminating(fabrics: Fabrics, name: str = "web") -> bool:
-    found = fabrics.kubectl.find("configmap", name)
+    found = fabrics.config_map(name)
     return found is not None and "deletionTimestamp" in found["metadata"]
 
 

@@ -88,5 +88,5 @@ def test_a_mirror_that_is_deleted_while_history_is_rewritten_is_made_anew(
     (guard,) = fabrics.status()["guards"]
     fabrics.confirm(guard["token"])
     fabrics.wait_synced(revision=repository.head())
-    assert fabrics.kubectl.find("configmap", "gone") is None
-    assert fabrics.kubectl.find("configmap", "web") is not None
+    assert fabrics.config_map("gone") is None
+    assert fabrics.config_map("web") is not None

@@ -67,7 +67,7 @@ def writes(fabrics: Fabrics, what: str, method: str) -> When:
 
 
 def data(fabrics: Fabrics, name: str = "web") -> dict[str, str] | None:
-    found = fabrics.kubectl.find("configmap", name)
+    found = fabrics.config_map(name)
     return None if found is None else found.get("data", {})
 
 

@@ -146,6 +146,6 @@ def test_a_document_that_moved_between_two_fabrics_is_handed_over(
 
 
 def uid(fabrics: Fabrics) -> str:
-    found: Json | None = fabrics.kubectl.find("configmap", "web")
+    found: Json | None = fabrics.config_map("web")
     assert found is not None
     return str(found["metadata"]["uid"])

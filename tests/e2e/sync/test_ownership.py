@@ -34,7 +34,7 @@ def apply_both(fabrics: Fabrics, repository: Repository) -> None:
 
 
 def metadata(fabrics: Fabrics, name: str) -> Json:
-    found = fabrics.kubectl.find("configmap", name)
+    found = fabrics.config_map(name)
     assert found is not None, f"{name} is gone"
     meta: Json = found["metadata"]
     return meta

@@ -36,7 +36,7 @@ def write_of(fabrics: Fabrics, kind: str, name: str, method: str = "PATCH") -> W
 
 
 def data(fabrics: Fabrics, name: str = "web") -> dict[str, str] | None:
-    found = fabrics.kubectl.find("configmap", name)
+    found = fabrics.config_map(name)
     return None if found is None else found.get("data", {})
 
 

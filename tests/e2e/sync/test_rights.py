@@ -54,11 +54,11 @@ def test_the_rights_of_the_manifest_are_enough(fabrics: Fabrics, repository: Rep
     fabrics.eventually(lambda: "color: red" in repository.show("web.yaml") and len(repository.files()) == 3)
     second = repository.publish({"gone.yaml": None})
     fabrics.wait_synced(revision=second)
-    assert fabrics.kubectl.find("configmap", "gone") is None
+    assert fabrics.config_map("gone") is None
     fabrics.kubectl("delete", "configmap", "web")
     conflict = fabrics.wait_conflict()["metadata"]["name"]
     fabrics.kubectl.patch("syncconflict", conflict, {"spec": {"resolution": {"strategy": "GitWins"}}})
-    fabrics.eventually(lambda: fabrics.kubectl.find("configmap", "web") is not None)
+    fabrics.eventually(lambda: fabrics.config_map("web") is not None)
     fabrics.kubectl.apply(
         "apiVersion: tandem.dev/v1alpha1\nkind: SyncJob\nmetadata:\n  name: now\nspec:\n  fabricRef:\n    name: demo\n"
     )
@@ -77,7 +77,7 @@ def test_what_may_not_be_listed_is_unknown_until_it_may(fabrics: Fabrics, reposi
     fabrics.apply(repository.url)
     said = fabrics.wait_condition("Ready", "False", "Forbidden")
     assert "cannot list resource" in said["message"]
-    assert fabrics.kubectl.find("configmap", "web") is None
+    assert fabrics.config_map("web") is None
     bind(fabrics, "tandem-edit")
     fabrics.wait_synced(revision=revision, deadline=2 * DEADLINE)
     assert fabrics.kubectl.find("service", "web") is not None
