@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -119,15 +119,17 @@ async def assembled(
 
 
 @asynccontextmanager
-async def previewing(settings: Settings) -> AsyncIterator[Tools]:
+async def previewing(settings: Settings, missing: Callable[[], None]) -> AsyncIterator[Tools]:
     """The same for a plan that is only looked at, beside a controller or without one: it leaves no trace.
 
-    The database is a copy, the mirrors are its own; without a database everything is planned as at a first start.
+    The database is a copy, the mirrors are its own. Without a database everything is planned as at a first start;
+    `missing` is called then.
     """
     with TemporaryDirectory(prefix="tandem-plan-") as scratch:
         folder = Path(scratch)
         copy = folder / "tandem.db"
-        await asyncio.to_thread(copy_database, settings.database_url, copy)
+        if not await copy_database(settings.database_url, copy):
+            missing()
         private = settings.model_copy(update={"database": f"sqlite:///{copy}", "data_dir": folder})
         supervisor = Supervisor()
         try:
@@ -198,6 +200,7 @@ class Controller:
         await self._follow(tools, fabrics)
         await self._watch_fabrics(tools, cache)
         self._supervisor.start("queue", self._queue.run(self._settings.workers, fabrics.handle), essential=True)
+        self._supervisor.start("the database's lock", tools.store.keep(), essential=True)
         self._supervisor.keep_up("janitor", lambda: _tidy(tools, fabrics))
         self._cache = cache
         log.info("running", server=tools.client.server, install=tools.installation.id)

@@ -19,6 +19,7 @@ from tests.support.api import NAMESPACES, Api
 from tests.support.audit import AuditLog
 from tests.support.faults import FaultProxy
 from tests.support.kubectl import Kubectl
+from tests.support.postgres import PostgresServer
 
 CRDS = Path(__file__).parents[1] / "crds"
 
@@ -84,6 +85,22 @@ def namespace(api: Api) -> Iterator[str]:
 def audit_log(controlplane: ControlPlane) -> AuditLog:
     """Who asked the API server for what."""
     return AuditLog(controlplane.audit_log)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The session's PostgreSQL server. A test that stops it starts it again."""
+    server = PostgresServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_database(postgres: PostgresServer) -> Iterator[str]:
+    """The name of an empty database of the test's own."""
+    name = postgres.make_database()
+    yield name
+    postgres.drop_database(name)
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from controller.dev.locate import OLDEST_MINOR, find_programs
 from controller.errors import TandemError
 from controller.kube.kinds import FABRICS
 from controller.settings import Settings
+from controller.store.address import SqliteFile, database_at
 from controller.store.copy import copy_database, told_as
-from controller.store.engine import database_path
 from controller.store.store import Store
 from controller.sync.profile import Installation, profile_of
 from controller.sync.source import SourceReader
@@ -122,16 +122,17 @@ async def check_permissions(cluster: Cluster, settings: Settings) -> Check:
 
 async def check_database(settings: Settings) -> Check:
     """Whether the database can be read, and is of this program's version. Nothing is written beside it."""
-    path = database_path(settings.database_url)
+    address = database_at(settings.database_url)
     with TemporaryDirectory(prefix="tandem-doctor-") as folder:
-        copy = Path(folder) / path.name
-        if not await asyncio.to_thread(copy_database, settings.database_url, copy):
+        copy = Path(folder) / "tandem.db"
+        if not await copy_database(settings.database_url, copy):
             remedy = "`tandem run` makes it; if your controller has another one, name it: --database or --data-dir"
-            return Check("database", Grade.NOTE, f"there is none at {path}", remedy)
+            return Check("database", Grade.NOTE, f"there is none at {address}", remedy)
         with told_as(settings.database_url, copy):
             store = await Store.open(f"sqlite:///{copy}", exclusive=False)
         await store.close()
-    return Check("database", Grade.OK, f"{path}, {path.stat().st_size / (1 << 20):.1f} MiB")
+        size = (address.path if isinstance(address, SqliteFile) else copy).stat().st_size / (1 << 20)
+    return Check("database", Grade.OK, f"{address}, {size:.1f} MiB")
 
 
 async def check_git(cluster: Cluster, settings: Settings, *, everywhere: bool) -> list[Check]:

@@ -117,7 +117,9 @@ def add_cluster_flags(parser: Parser) -> None:
 def add_engine_flags(parser: Parser) -> None:
     """What the engine works with: its database, its folders, and what fabrics may reach."""
     parser.add_setting(
-        "--database", metavar="URL", help="sqlite:///FILE, four slashes = absolute; default: tandem.db in --data-dir"
+        "--database",
+        metavar="URL",
+        help="sqlite:///FILE, four slashes = absolute, or postgresql://…; default: tandem.db in --data-dir",
     )
     parser.add_setting(
         "--data-dir",

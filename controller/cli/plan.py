@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from pathlib import Path
 
 from controller.bootstrap import previewing
 from controller.cli.changes import applied_edits, change_json, change_lines, guard_json, guard_lines, summary
@@ -19,7 +18,7 @@ from controller.errors import Reason, RejectedError
 from controller.objects import Json
 from controller.runtime.logging import configure_logging
 from controller.settings import Settings
-from controller.store.engine import database_path
+from controller.store.address import database_at
 from controller.sync.declared import Problem
 from controller.sync.plan.model import Change, FieldEdit
 from controller.sync.preview import Preview, preview
@@ -46,9 +45,6 @@ def execute(options: argparse.Namespace) -> int:
     configure_logging("error", console=True)
     settings = settings_of(options)
     found, entries = asyncio.run(_look(options, settings))
-    database = database_path(settings.database_url)
-    if not database.is_file():
-        say(_first_start(database), label="note: ")
     if options.why and not found.explanations:
         wanted = "/".join(options.why)
         raise RejectedError(Reason.INVALID_SPEC, f"Fabric {found.fabric} knows no {wanted}: it is on neither side")
@@ -67,7 +63,7 @@ async def _look(options: argparse.Namespace, settings: Settings) -> tuple[Previe
     async with connected(options) as cluster:
         namespace = cluster.namespace
         await cluster.fabric(options.fabric)  # says what to do where there is none
-    async with previewing(settings) as tools:
+    async with previewing(settings, lambda: say(_first_start(settings), label="note: ")) as tools:
         found = await preview(tools, namespace, options.fabric, options.why)
         telling = (change for change in found.changes if change.is_telling)
         schemas = tools.schemas
@@ -133,10 +129,10 @@ def _problem_json(problem: Problem) -> Json:
     }
 
 
-def _first_start(database: Path) -> str:
+def _first_start(settings: Settings) -> str:
     return (
-        f"there is no database at {database}, so nothing is known of what both sides agreed on: this is the plan of a "
-        "first start; name the controller's database with --database or --data-dir"
+        f"there is no database at {database_at(settings.database_url)}, so nothing is known of what both sides agreed "
+        "on: this is the plan of a first start; name the controller's database with --database or --data-dir"
     )
 
 

@@ -28,7 +28,6 @@ _OF_FABRIC = bases.c.fabric_id == bindparam("fabric")
 _SELECT = select(bases).where(_OF_FABRIC)
 _COUNT = select(func.count()).select_from(bases).where(_OF_FABRIC)
 _DELETE = delete(bases).where(and_(_OF_FABRIC, is_key(bases)))
-_UPSERT = upsert(bases)
 
 
 class Bases:
@@ -60,7 +59,7 @@ class Bases:
                 await connection.execute(_DELETE, [{"fabric": fabric_id} | key_parameters(key) for key in dropped])
             if written:
                 # Straight to the driver: SQLAlchemy's own way of binding costs as much as the write itself.
-                statement = str(_UPSERT.compile(dialect=connection.dialect))
+                statement = str(upsert(bases, connection).compile(dialect=connection.dialect))
                 await connection.exec_driver_sql(statement, written)
 
     def writer(self, fabric_id: int) -> BaseWriter:

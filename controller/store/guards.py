@@ -55,7 +55,7 @@ class GuardTokens:
             "time": guard.time,
         }
         async with self._database.transaction() as connection:
-            await connection.execute(upsert(guards), [row])
+            await connection.execute(upsert(guards, connection), [row])
 
     async def confirm(self, fabric_id: int, tokens: Collection[str]) -> None:
         """Somebody confirmed these tokens; those that are not known mean nothing."""

@@ -63,7 +63,7 @@ class History:
             "commits": list(run.commits),
         }
         async with self._database.transaction() as connection:
-            await connection.execute(upsert(runs), [row])
+            await connection.execute(upsert(runs, connection), [row])
 
     async def latest(self, fabric_id: int, limit: int = 50) -> list[RunRow]:
         """The runs of a fabric, the newest first."""
@@ -105,7 +105,7 @@ class Archive:
             "content": zlib.compress(orjson.dumps(item.content), _LEVEL),
         }
         async with self._database.transaction() as connection:
-            await connection.execute(upsert(archive), [row])
+            await connection.execute(upsert(archive, connection), [row])
 
     async def latest(self, fabric_id: int, kind: str, limit: int = 50) -> list[Archived]:
         """The finished objects of a kind, the newest first."""

@@ -37,7 +37,7 @@ def program_version() -> str:
     return head
 
 
-def upgrade(connection: Connection, path: Path) -> None:
+def upgrade(connection: Connection, place: str) -> None:
     """Bring the database to this program's version. Raises DatabaseVersionError if it is newer."""
     current, wanted = current_version(connection), program_version()
     if current == wanted:
@@ -45,17 +45,17 @@ def upgrade(connection: Connection, path: Path) -> None:
     known = {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
     if current is not None and current not in known:
         raise DatabaseVersionError(
-            f"{path} is of version {current}, which a newer Tandem wrote; this program knows versions up to {wanted}. "
+            f"{place} is of version {current}, which a newer Tandem wrote; this program knows versions up to {wanted}. "
             "Run the newer Tandem again, or give this one another --database"
         )
     command.upgrade(_config(connection), "head")
 
 
-def check_version(connection: Connection, path: Path) -> None:
+def check_version(connection: Connection, place: str) -> None:
     """Raise DatabaseVersionError unless the database is of exactly this program's version."""
     current, wanted = current_version(connection), program_version()
     if current != wanted:
         raise DatabaseVersionError(
-            f"{path} is of version {current or 'none'}, this program reads version {wanted}; use the program of the "
+            f"{place} is of version {current or 'none'}, this program reads version {wanted}; use the program of the "
             "controller that wrote it"
         )

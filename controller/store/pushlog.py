@@ -69,7 +69,7 @@ class PushLog:
             "objects": [_to_json(item) for item in push.objects],
         }
         async with self._database.transaction() as connection:
-            await connection.execute(upsert(pushes), [row])
+            await connection.execute(upsert(pushes, connection), [row])
 
     async def mark(self, fabric_id: int, commit: str, state: PushState) -> None:
         """Record what became of a push."""

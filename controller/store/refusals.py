@@ -57,7 +57,7 @@ class Refusals:
         ]
         if values:
             async with self._database.transaction() as connection:
-                await connection.execute(upsert(refusals), values)
+                await connection.execute(upsert(refusals, connection), values)
 
     async def drop(self, fabric_id: int, keys: Collection[ObjectKey]) -> None:
         """Forget refusals: the document or the object is another one."""

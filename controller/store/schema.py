@@ -1,7 +1,7 @@
 """The tables, as this version of the program sees them. `migrations` brings a database of any earlier version here.
 
 Everything of a fabric hangs on its row in `fabrics` and goes with it. Object keys are four columns; documents are
-canonical JSON, compressed; times are seconds since 1970 UTC. Portable types only: PostgreSQL gets the same tables.
+canonical JSON, compressed; times are seconds since 1970 UTC. SQLite and PostgreSQL get the same tables.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ metadata = MetaData(
 )
 
 
+# Names of RBAC objects have no bound of their own. SQLite heeds no length anyhow.
+_KEY_PART = String(253).with_variant(Text(), "postgresql")
+
+
 def _fabric(*, primary_key: bool = True) -> Column[int]:
     target = ForeignKey("fabrics.id", ondelete="CASCADE")
     return Column("fabric_id", Integer, target, primary_key=primary_key, autoincrement=False, nullable=False)
@@ -41,7 +45,7 @@ def _fabric(*, primary_key: bool = True) -> Column[int]:
 
 def _object() -> Iterator[Column[Any]]:
     for name in ("group", "kind", "namespace", "name"):
-        yield Column(name, String(253), primary_key=True)
+        yield Column(name, _KEY_PART, primary_key=True)
 
 
 def _text(name: str) -> Column[str]:
@@ -55,6 +59,14 @@ installation = Table(
     Column("database_id", String(36), nullable=False),
     Column("install_id", String(36)),
     Column("salt", LargeBinary, nullable=False),
+)
+
+holder = Table(
+    "holder",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
+    Column("token", String(64), nullable=False),  # of the process that took the lock last; see `postgres`
+    _text("name"),
 )
 
 fabrics = Table(

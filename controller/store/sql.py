@@ -1,23 +1,25 @@
-"""What SQLAlchemy's core lacks: insert-or-replace, and the columns of an object's key.
-
-The clause is spelled in the dialect's own module; PostgreSQL's has the same methods.
-"""
+"""What SQLAlchemy's core lacks: insert-or-replace, and the columns of an object's key."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.objects import ObjectKey
 
 KEY_COLUMNS = ("group", "kind", "namespace", "name")
 
 
-def upsert(table: Table) -> Insert:
-    """Insert rows, or replace those of the same primary key. Every row must give the same columns."""
-    statement = insert(table)
+def upsert(table: Table, connection: AsyncConnection) -> sqlite.Insert | postgresql.Insert:
+    """Insert rows, or replace those of the same primary key. Every row must give the same columns.
+
+    The clause is spelled in each dialect's own module, with the same methods.
+    """
+    is_postgres = connection.dialect.name == "postgresql"
+    statement = postgresql.insert(table) if is_postgres else sqlite.insert(table)
     keys = {column.name for column in table.primary_key}
     replaced = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
     return statement.on_conflict_do_update(index_elements=list(keys), set_=replaced)

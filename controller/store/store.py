@@ -42,6 +42,14 @@ class Store:
         """Close the database."""
         await self.database.close()
 
+    async def hold(self) -> None:
+        """Make sure that this process is still the database's only controller, before it acts on what it remembers."""
+        await self.database.hold()
+
+    async def keep(self) -> None:
+        """Hold on to the database for good; ends with DatabaseLockedError when another controller took it over."""
+        await self.database.keep()
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """What this task writes inside the block is written together or not at all."""

@@ -80,6 +80,7 @@ class FabricService:
         """Walk the way once. What stops it is kept in `run.problem`; only programming errors are raised."""
         run.revision_before = self.state.seen_commit
         try:
+            await self._tools.store.hold()
             await self.load()
             await self.desk.remove_old()
             await refuse_misread(self.desk, self.state)

@@ -174,4 +174,4 @@ class TestRun:
     def test_a_database_of_another_kind_is_1(self, bare: Cli) -> None:
         said = bare("run", "--database", "mysql://host/tandem", "--metrics-bind", "127.0.0.1:0")
         assert said.code == 1
-        assert "this version stores in a file" in said.err
+        assert "this version keeps no such database" in said.err

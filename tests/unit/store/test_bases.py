@@ -79,7 +79,7 @@ async def test_fabrics_do_not_see_each_others_rows(store: Store, fabric: FabricR
 async def test_nothing_of_a_failed_write_remains(store: Store, fabric: FabricRow) -> None:
     await store.bases.write(fabric.id, bases(3))
     wrong = {key(0): base(7), key(1): replace(base(1), uid=None)}  # type: ignore[arg-type]
-    with pytest.raises(StoreError, match="NOT NULL"):
+    with pytest.raises(StoreError, match=r"(?i)not.null"):
         await store.bases.write(fabric.id, wrong, [key(2)])
     assert await store.bases.load_all(fabric.id) == bases(3)
 
@@ -100,7 +100,7 @@ async def test_ten_thousand_rows_are_written_in_groups_and_read_back(store: Stor
 async def test_a_full_batch_is_written_without_being_asked(store: Store, fabric: FabricRow) -> None:
     commits = count_commits(store)
     written = asyncio.Event()
-    event.listen(store.database._writer.sync_engine, "commit", lambda _: written.set())
+    event.listen(store.database._backend.writer.sync_engine, "commit", lambda _: written.set())
     writer = store.bases.writer(fabric.id)
     for name, row in bases(BATCH).items():
         writer.put(name, row)
@@ -166,7 +166,7 @@ async def test_a_flush_that_failed_can_be_tried_again(store: Store, fabric: Fabr
     writer.put(key(2), base(2))
     async with store.database.transaction() as connection:
         await connection.exec_driver_sql("ALTER TABLE bases RENAME TO elsewhere")
-    with pytest.raises(StoreError, match="no such table"):
+    with pytest.raises(StoreError, match=r"no such table|does not exist"):
         await writer.flush()
     writer.put(key(2), base(22))
     async with store.database.transaction() as connection:
@@ -181,7 +181,7 @@ async def test_a_background_failure_is_raised_by_the_flush_and_loses_nothing(sto
     writer = store.bases.writer(fabric.id)
     for name, row in bases(BATCH).items():
         writer.put(name, row)
-    with pytest.raises(StoreError, match="no such table"):
+    with pytest.raises(StoreError, match=r"no such table|does not exist"):
         await writer.flush()
     async with store.database.transaction() as connection:
         await connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO bases")
@@ -218,5 +218,5 @@ async def test_an_empty_flush_writes_nothing_and_is_fine(store: Store, fabric: F
 def count_commits(store: Store) -> list[None]:
     """Grows by one with every transaction that is committed from now on."""
     commits: list[None] = []
-    event.listen(store.database._writer.sync_engine, "commit", lambda _: commits.append(None))
+    event.listen(store.database._backend.writer.sync_engine, "commit", lambda _: commits.append(None))
     return commits

@@ -10,26 +10,23 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from controller.store import Store
+from controller.store.engine import Database
 from controller.store.errors import DatabaseVersionError, StoreError
 from controller.store.migrate import current_version, program_version
 from controller.store.schema import metadata
 
 
 def differences(connection: Connection) -> list[Any]:
-    """What the tables in the file lack of those in the code."""
+    """What the database's tables lack of those in the code."""
     options = {"compare_type": True, "compare_server_default": True, "render_as_batch": True}
     found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
     return found
 
 
-def file_of(store: Store) -> sqlite3.Connection:
-    return sqlite3.connect(store.database.path, isolation_level=None)
-
-
-def set_version(path: Path, version: str) -> None:
+def set_version(path: str, version: str) -> None:
     connection = sqlite3.connect(path)
     connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
     connection.commit()
@@ -56,7 +53,7 @@ async def test_every_row_of_a_fabric_goes_with_it(store: Store) -> None:
     keys = {
         table.name: [(key.column.table.name, key.ondelete) for key in table.foreign_keys]
         for table in metadata.tables.values()
-        if table.name not in {"installation", "fabrics"}
+        if table.name not in {"installation", "holder", "fabrics"}
     }
     assert set(map(tuple, keys.values())) == {(("fabrics", "CASCADE"),)}
 
@@ -68,23 +65,36 @@ async def test_numbers_of_fabrics_are_never_given_out_again(store: Store) -> Non
     assert second.id > first.id
 
 
-async def test_a_newer_database_is_refused_and_left_as_it_is(url: str) -> None:
-    store = await Store.open(url)
+async def test_a_newer_database_is_refused_and_left_as_it_is(file_url: str) -> None:
+    store = await Store.open(file_url)
     await store.fabrics.register("uid-1", "n", "f")
-    path = store.database.path
+    path = store.database.place
     await store.close()
     set_version(path, "9999")
-    before = path.read_bytes()
+    before = Path(path).read_bytes()
     for exclusive in (True, False):
         with pytest.raises(DatabaseVersionError) as caught:
-            await Store.open(url, exclusive=exclusive)
-        for part in (str(path), "9999", program_version()):
+            await Store.open(file_url, exclusive=exclusive)
+        for part in (path, "9999", program_version()):
             assert part in caught.value.message
-    assert path.read_bytes() == before
+    assert Path(path).read_bytes() == before
     set_version(path, program_version())
-    again = await Store.open(url)
+    again = await Store.open(file_url)
     assert len(await again.fabrics.all()) == 1
     await again.close()
+
+
+async def test_a_newer_database_of_a_server_is_refused(server_url: str) -> None:
+    store = await Store.open(server_url)
+    place = store.database.place
+    async with store.database.transaction() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    await store.close()
+    for exclusive in (True, False):
+        with pytest.raises(DatabaseVersionError) as caught:
+            await Store.open(server_url, exclusive=exclusive)
+        for part in (place, "9999", program_version()):
+            assert part in caught.value.message
 
 
 async def test_a_reader_refuses_a_database_without_tables(tmp_path: Path) -> None:
@@ -92,6 +102,11 @@ async def test_a_reader_refuses_a_database_without_tables(tmp_path: Path) -> Non
     path.touch()
     with pytest.raises(DatabaseVersionError, match="of version none"):
         await Store.open(f"sqlite:///{path}", exclusive=False)
+
+
+async def test_a_reader_refuses_a_server_without_tables(server_url: str) -> None:
+    with pytest.raises(DatabaseVersionError, match="of version none"):
+        await Store.open(server_url, exclusive=False)
 
 
 async def test_a_migration_that_fails_leaves_an_empty_database(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,10 +120,10 @@ async def test_a_migration_that_fails_leaves_an_empty_database(url: str, monkeyp
     with pytest.raises(StoreError, match="the disk is full"):
         await Store.open(url)
     monkeypatch.undo()
-    path = url.removeprefix("sqlite:///")
-    connection = sqlite3.connect(path)
-    assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
-    connection.close()
+    database = Database.of(url, exclusive=False)
+    async with database.snapshot() as connection:
+        assert await connection.run_sync(lambda sync: inspect(sync).get_table_names()) == []
+    await database.close()
     await (await Store.open(url)).close()
 
 
