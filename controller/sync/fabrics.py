@@ -88,14 +88,14 @@ class Fabrics:
                 await self.jobs.hold(key, "the Fabric is suspended; kubectl tandem resume lets it run again")
                 return
             await self._ensure_finalizer(key, fabric)
-            profile = await admitted_profile(self._tools, fabric)
+            entry = await self._entry(key, await admitted_profile(self._tools, fabric))
         except (NotFoundError, ChangedMeanwhileError):
             self._queue.retry(key)
             return
         except TandemError as error:
             await self._stall(key, body, error)
             return
-        await self._turn(key, body, fabric, await self._entry(key, profile))
+        await self._turn(key, body, fabric, entry)
 
     async def _turn(self, key: ObjectKey, body: Json, fabric: Fabric, entry: Entry) -> None:
         """One run, its report, and when to come back."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from controller.api.conditions import Finding
 from controller.api.v1alpha1.fabric import Fabric
 from controller.errors import TandemError
 from controller.kube.kinds import FABRICS
 from controller.objects import Json
+from controller.store.errors import StoreError
 from controller.store.history import RunRow
 from controller.sync.announcing import announce_run, announce_stall
 from controller.sync.report import findings_of, progress_status, stalled_status, status_of
@@ -17,6 +20,8 @@ from controller.sync.run import Run
 from controller.sync.service import FabricService
 from controller.sync.state import FabricState
 from controller.sync.tools import Tools
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,10 @@ class Reporter:
             errors=tuple({"reason": finding.reason.value, "message": finding.message} for finding in findings),
             commits=tuple(run.commits),
         )
-        await self._tools.store.history.record(service.ledger.row.id, row)
+        try:
+            await self._tools.store.history.record(service.ledger.row.id, row)
+        except StoreError as error:  # the run is over, and its status told; it is not in the history
+            log.warning("the run is not in the history", run=run.id, problem=error.message)
 
     async def report_stall(self, body: Json, error: TandemError) -> None:
         """Tell of a Fabric whose spec cannot be worked with."""
