@@ -67,6 +67,7 @@ class ConflictDesk:
         self._now = now
         self._keep = keep
         self._shown: dict[ObjectKey, Shown] = {}
+        self.found_open: dict[ObjectKey, api.SyncConflictSpec] = {}  # at the start, for who has lost the bases
 
     @property
     def open_keys(self) -> list[ObjectKey]:
@@ -105,6 +106,8 @@ class ConflictDesk:
                 resource.status.detected_at,
                 resource.status.resolved_at,
             )
+            if not state.is_final:
+                self.found_open[key] = resource.spec
             if resource.spec.resolution is not None and not state.is_final:
                 try:
                     waiting[key] = to_resolution(resource.spec.resolution)

@@ -165,6 +165,7 @@ class Fabrics:
         fresh = Entry(FabricService(self._tools, state, ledger, self._rivals), profile.generation)
         if entry is not None:
             fresh.handled_request = entry.handled_request
+            fresh.service.recovery.is_due = entry.service.recovery.is_due
             state.fights = entry.service.state.fights
             entry.service.state.view.close()
         self._entries[key] = fresh

@@ -51,7 +51,10 @@ class Ledger:
         self._guards = await self._store.guards.load_all(row.id)
         self._seen_versions = await self._store.fabrics.list_versions(row.id)
         state.planned_commit, state.planned_tree = row.planned_commit, row.planned_tree
-        state.applied_commit, state.pushed_commit = row.applied_commit, row.pushed_commit
+        # The status may know more than a database that was lost or restored, and must not forget it before that is
+        # made good.
+        state.applied_commit = state.profile.applied or row.applied_commit
+        state.pushed_commit = row.pushed_commit
 
     def notice_restore(self, keys: Iterable[ObjectKey]) -> bool:
         """Look whether the cluster is older than what was seen of it; if so its record is another life's now."""
@@ -62,9 +65,13 @@ class Ledger:
         if not are_older(fresh, self._seen_versions) and not any(self._is_older(key) for key in keys):
             return False
         self._seen_versions = {path: version for path, version in self._seen_versions.items() if path not in lists}
-        rules = state.profile.rules
-        state.profile = replace(state.profile, rules=replace(rules, epoch=next_epoch(rules.epoch)))
+        self.begin_life()
         return True
+
+    def begin_life(self) -> None:
+        """From here on, what was recorded proves nothing until it is recorded anew."""
+        rules = self._state.profile.rules
+        self._state.profile = replace(self._state.profile, rules=replace(rules, epoch=next_epoch(rules.epoch)))
 
     def _is_older(self, key: ObjectKey) -> bool:
         state = self._state
@@ -96,6 +103,10 @@ class Ledger:
     async def forget_first(self, key: ObjectKey) -> None:
         """Forget the object before it is deleted to be made anew: a crash in between must not look like a deletion."""
         self.forget(key)
+        await self._bases.flush()
+
+    async def settle(self) -> None:
+        """Write down the bases that were agreed so far."""
         await self._bases.flush()
 
     async def refuse(self, refusals: Mapping[ObjectKey, Refusal], cleared: Iterable[ObjectKey]) -> None:
@@ -155,14 +166,11 @@ class Ledger:
         row = replace(self.row, namespace=profile.namespace, name=profile.name, epoch=profile.rules.epoch)
         source = profile.source
         if planned:
-            state.planned_commit = state.seen_commit
             row = replace(row, url=source.url, branch=source.branch, directory=source.directory)
             # Held objects are unknown because of a diff: after a restart that diff has to be seen again.
             if not state.declared.holds_back:
                 row = replace(row, planned_commit=state.seen_commit, planned_tree=state.seen_tree)
-                state.planned_tree = state.seen_tree
         if applied:
-            state.applied_commit = state.seen_commit
             row = replace(row, applied_commit=state.seen_commit)
         seen = latest(self._seen_versions, state.view.positions())
         async with self._bases.flushing():
@@ -172,6 +180,11 @@ class Ledger:
             if seen != self._seen_versions:
                 await self._store.fabrics.save_list_versions(row.id, seen)
         self.row, self._seen_versions = row, seen
+        if planned:
+            state.planned_commit = state.seen_commit
+            state.planned_tree = row.planned_tree
+        if applied:
+            state.applied_commit = state.seen_commit
 
     async def stop_by(self, guards: Iterable[Guard], now: float) -> None:
         """Remember what the tokens of a stopped plan stand for."""

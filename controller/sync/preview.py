@@ -13,7 +13,6 @@ from controller.errors import Reason, RejectedError
 from controller.kube.errors import NotFoundError
 from controller.kube.kinds import FABRICS
 from controller.objects import ObjectKey
-from controller.store.fabrics import FabricRow
 from controller.sync.admission import admitted_profile
 from controller.sync.declared import Problem
 from controller.sync.ledger import Ledger
@@ -58,7 +57,7 @@ async def preview(tools: Tools, namespace: str, name: str, why: tuple[str, str] 
     view = ClusterView(tools.discovery, tools.pool, profile.scope, lambda _: None, lambda _: None)
     try:
         state = FabricState(profile, view)
-        row = await tools.store.fabrics.find(profile.uid) or FabricRow(0, profile.uid, namespace, name)
+        row = await tools.store.fabrics.register(profile.uid, namespace, name)
         service = FabricService(tools, state, Ledger(tools.store, row, state), lambda *_: NO_RIVAL)
         plan = await service.preview(new_run(tools.wall(), Request(manual=True)))
         explained = () if why is None else await _explained(service, plan, *why)

@@ -89,6 +89,7 @@ class Profile:
     prune_on_removal: bool
     requested_at: str
     confirmed: frozenset[str]
+    applied: str  # status.revision.applied, which outlives the database
 
     @property
     def fabric(self) -> str:
@@ -125,6 +126,7 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
         confirmed=frozenset(
             token.strip() for token in metadata.annotations.get(CONFIRM, "").split(",") if token.strip()
         ),
+        applied=(fabric.status.revision.applied if fabric.status.revision else None) or "",
     )
 
 

@@ -80,7 +80,7 @@ class Lookout:
             first = not state.seen_commit
             diff = await self._diff(mirror, sight)
             brought = None if not first else self._changed_since_planned(mirror, sight)
-            state.kinds |= await state.view.resolve(_versions(diff.files.values()))
+            state.kinds |= await state.view.resolve(versions_of(diff.files.values()))
             state.dirty |= state.declared.update(diff.files, state.profile.scope, state.kinds, state.bases, brought)
             state.path_rules = diff.rules
             state.watches_stale = state.watches_stale or bool(diff.files)
@@ -141,5 +141,6 @@ class Lookout:
         return namespaced is not None and scope.admits(Kind(group_of(api_version), kind), namespaced=namespaced)
 
 
-def _versions(blobs: Iterable[Blob | None]) -> set[Version]:
+def versions_of(blobs: Iterable[Blob | None]) -> set[Version]:
+    """(apiVersion, kind) of every document in these files."""
     return {(document.api_version, document.kind) for blob in blobs if blob for document in blob.result.documents}

@@ -29,6 +29,7 @@ from controller.sync.plan.plan import make_plan
 from controller.sync.planning import Planner, Request
 from controller.sync.profile import Profile
 from controller.sync.publishing import Publisher
+from controller.sync.recovery import Recovery
 from controller.sync.report import WAITING_REASONS
 from controller.sync.rivalry import Rivals
 from controller.sync.run import Run
@@ -55,6 +56,7 @@ class FabricService:
         self._executor = Executor(state, ledger, tools.applier, tools.schemas, tools.wall)
         self._publisher = Publisher(tools, state, ledger, self._executor)
         self._lookout = Lookout(tools, state, ledger)
+        self.recovery = Recovery(tools, state, ledger, self._lookout)
         self._loaded = False
 
     @property
@@ -85,6 +87,8 @@ class FabricService:
             await self.desk.remove_old()
             await refuse_misread(self.desk, self.state)
             await self._lookout.see(run)
+            if await self._recover(run):
+                await self.ledger.settle()
             await self._converge(run)
         except TandemError as error:
             run.problem = error
@@ -98,6 +102,7 @@ class FabricService:
         await self._lookout.see(run)
         if run.problem is not None:
             raise run.problem
+        await self._recover(run)
         changes = await self._planner.changes(self.state.dirty, run.request)
         return self._guarded(await minimised_changes(self._tools, self.state, changes), run, ())
 
@@ -121,15 +126,28 @@ class FabricService:
         self.state.base_versions = {(base.api_version, key.kind) for key, base in self.state.bases.items()}
         self._loaded = True
 
+    async def _recover(self, run: Run) -> bool:
+        """A database that was lost or restored: what it knows is of another time, or known again from elsewhere."""
+        done = await self.recovery.recover(self.desk.found_open)
+        if done:
+            self._follow_epoch(run)
+        if not self.recovery.is_due:
+            self.desk.found_open.clear()
+        return done
+
+    def _follow_epoch(self, run: Run) -> None:
+        """A job's rules are made when it begins; the epoch may be another by now."""
+        if run.request.rules is not None:
+            rules = replace(run.request.rules, epoch=self.state.profile.rules.epoch)
+            run.request = replace(run.request, rules=rules)
+
     def _notice_restore(self, run: Run) -> None:
         """A cluster that was put back to an earlier state looks edited everywhere: nothing is inferred from that."""
         state = self.state
         if not self.ledger.notice_restore(state.dirty):
             return
         log.warning("the cluster is older than what was seen of it: was it restored?", epoch=state.profile.rules.epoch)
-        if run.request.rules is not None:
-            rules = replace(run.request.rules, epoch=state.profile.rules.epoch)
-            run.request = replace(run.request, rules=rules)
+        self._follow_epoch(run)
         state.vanished.clear()
         state.dirty.update(state.bases)
 

@@ -56,6 +56,8 @@ def vanished(view: View) -> Change | Question:
     if view.direction is Direction.GIT_TO_CLUSTER:
         return created(view, row)
     if view.is_unproven:  # the cluster may have been restored: no deletion is inferred
+        if view.facts.open_conflict:
+            return _lost(view, row, ConflictType.DELETED_IN_CLUSTER, "gone from the cluster while it was in conflict")
         return _created_if_allowed(view, Row.UNPROVEN)
     if view.direction is Direction.BIDIRECTIONAL and row is Row.VANISHED_AND_DECLARED_ANEW:
         return _lost(view, row, ConflictType.DELETED_IN_CLUSTER, "deleted in the cluster, and changed in Git")
@@ -103,6 +105,8 @@ def undeclared(view: View) -> Change | Question:
     if view.direction is Direction.CLUSTER_TO_GIT:
         return _written_again(view, _undeclared_row(view))
     if view.is_unproven:
+        if view.annotations.get(PRUNE_ANNOTATION) == "disabled":
+            return forgotten(view, Row.UNPROVEN_UNDECLARED, "tandem.dev/prune: disabled")
         message = "removed from Git, but the record of the object is not of this cluster's life"
         return _lost(view, Row.UNPROVEN_UNDECLARED, ConflictType.DELETED_IN_GIT, message)
     if view.is_another:

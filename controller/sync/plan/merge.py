@@ -20,7 +20,7 @@ from controller.sync.plan.conflicts import (
     rulings_by_person,
     rulings_by_strategy,
 )
-from controller.sync.plan.diff import unmet
+from controller.sync.plan.diff import diff, unmet
 from controller.sync.plan.editors import Verdict
 from controller.sync.plan.fieldpath import Path, render_path
 from controller.sync.plan.intended import intended, merged_document
@@ -120,22 +120,52 @@ def _is_given_up(view: View, edit: FieldEdit) -> bool:
 
 def unproven(view: View) -> Change | Question:
     """A base that nothing may be inferred from: Git is applied, and what an editor owns is a conflict."""
-    stand: list[FieldEdit] = []
+    stand = _removed_since(view)
     claimed: list[FieldEdit] = []
     for edit in unmet(view.declared, view.actual, view.schema):
         verdict, _ = view.verdict(edit)
         if view.git_ignored.drops(edit) or verdict is Verdict.EXCLUDED:
             continue
         is_editors = edit.old_present and verdict in (Verdict.EDIT, Verdict.OTHER) and not view.live_ignored.drops(edit)
-        (claimed if is_editors or view.direction is Direction.CLUSTER_TO_GIT else stand).append(edit)
+        is_claimed = is_editors and not _is_as_agreed(view, edit)
+        (claimed if is_claimed or view.direction is Direction.CLUSTER_TO_GIT else stand).append(edit)
     if claimed and view.facts.same is None:
         return Question(view.key, Ask.SAME, canonical(intended(view, view.declared, [edit.path for edit in claimed])))
     disputes = () if view.facts.same else tuple(_met_by_chance(view, edit) for edit in claimed)
     message = f"the recorded state is not of this cluster's life, and {paths_text(claimed)} differs"
-    applies = view.is_another and view.direction is not Direction.CLUSTER_TO_GIT
-    action = Action.TAKE_OVER if applies else None
+    is_another = view.is_another and view.direction is not Direction.CLUSTER_TO_GIT
+    action = Action.TAKE_OVER if is_another else None
+    applies = is_another or _is_left_behind(view)
     case = Case(Row.UNPROVEN, ConflictType.BOTH_CHANGED, disputes, tuple(stand), applies=applies, action=action)
     return _decided(view, replace(case, message=message))
+
+
+def _is_as_agreed(view: View, edit: FieldEdit) -> bool:
+    """Whether the object says at this path what Git said when both sides last agreed, as far as that is known.
+
+    A base of no epoch tells it (of a lost database, or of a target that went): its document is the latest there was.
+    """
+    if view.base is None or view.base.epoch or not edit.old_present:
+        return False
+    return view.is_at(view.base_declared, edit.path, edit.old)
+
+
+def _removed_since(view: View) -> list[FieldEdit]:
+    """What Git removed since both sides last agreed, and the object still has as it was then."""
+    return [
+        edit
+        for edit in view.git_delta
+        if not edit.new_present and _is_as_agreed(view, edit) and view.is_at(view.actual, edit.path, edit.old)
+    ]
+
+
+def _is_left_behind(view: View) -> bool:
+    """Whether the object has values that only we hold, and no document says: an apply drops them."""
+    extra = [edit for edit in diff(view.declared, view.actual, view.schema) if not edit.old_present]
+    return any(
+        view.owners.hold(view.rules.manager, edit.path) and view.verdict(edit)[0] is Verdict.OWN
+        for edit in view.live_ignored.remaining(extra)
+    )
 
 
 def row_of(view: View) -> Row:

@@ -1,4 +1,4 @@
-"""The controller dies in the middle of something, or loses its database: nothing is lost, done twice, or disputed."""
+"""The controller dies in the middle of something: nothing is lost, done twice, or disputed."""
 
 from __future__ import annotations
 
@@ -266,64 +266,3 @@ def test_a_stop_and_its_confirmation_outlive_the_controller(
     own_tandem.start()
     fabrics.wait_synced(revision=second)
     assert [data(fabrics, name) is not None for name in ("n0", "n1", "n9")] == [True, True, False]
-
-
-# ---- the database is lost ----
-
-
-def lose_database(tandem: Tandem) -> None:
-    """Delete it, with what SQLite keeps beside it."""
-    files = list(tandem.launch.folder.glob(f"{tandem.launch.database_file.name}*"))
-    assert files
-    for file in files:
-        file.unlink()
-
-
-def test_without_its_database_it_adopts_what_is_in_step(
-    own_tandem: Tandem, fabrics: Fabrics, repository: Repository
-) -> None:
-    first = synced(fabrics, repository, {"cm.yaml": CONFIG, "keep.yaml": KEEP})
-    own_tandem.stop()
-    lose_database(own_tandem)
-    own_tandem.start()
-    fabrics.wait_handled(fabrics.request())
-    assert fabrics.wait_synced(revision=first)["inventory"]["kept"] == 2
-    assert (repository.head(), fabrics.conflicts()) == (first, [])
-    fabrics.kubectl.patch("configmap", "web", {"data": {"color": "green"}})
-    fabrics.eventually(lambda: "green" in repository.show("cm.yaml"))
-    second = repository.publish({"cm.yaml": None})
-    fabrics.wait_synced(revision=second)
-    assert data(fabrics, "web") is None
-
-
-def test_without_its_database_a_live_edit_is_a_conflict(
-    own_tandem: Tandem, fabrics: Fabrics, repository: Repository
-) -> None:
-    first = synced(fabrics, repository, {"cm.yaml": CONFIG, "keep.yaml": KEEP})
-    own_tandem.stop()
-    lose_database(own_tandem)
-    fabrics.kubectl.patch("configmap", "web", {"data": {"color": "green", "mine": "kept"}})
-    own_tandem.start()
-    conflict = fabrics.wait_conflict()
-    assert conflict["spec"]["type"] == "AddedInBoth"
-    assert data(fabrics, "web") == {"color": "green", "size": "big", "mine": "kept"}
-    assert repository.head() == first
-    name = conflict["metadata"]["name"]
-    fabrics.kubectl.patch("syncconflict", name, {"spec": {"resolution": {"strategy": "ClusterWins"}}})
-    fabrics.eventually(lambda: "color: green" in repository.show("cm.yaml"))
-    fabrics.wait_synced(revision=repository.head())
-
-
-def test_without_its_database_an_object_that_git_gave_up_stays(
-    own_tandem: Tandem, fabrics: Fabrics, repository: Repository
-) -> None:
-    synced(fabrics, repository, {"cm.yaml": CONFIG, "keep.yaml": KEEP})
-    own_tandem.stop()
-    lose_database(own_tandem)
-    second = repository.publish({"cm.yaml": None})
-    fabrics.kubectl("delete", "configmap", "keep")
-    own_tandem.start()
-    fabrics.wait_synced(revision=second)
-    assert data(fabrics, "web") is not None, "nobody remembers whose it was"
-    assert data(fabrics, "keep") == {"key": "value"}
-    assert repository.head() == second
