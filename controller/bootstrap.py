@@ -43,7 +43,7 @@ from controller.store.store import Store
 from controller.sync.apply import Applier
 from controller.sync.conflicts import MANAGER
 from controller.sync.fabrics import Fabrics
-from controller.sync.installation import installation_of, known_installation
+from controller.sync.installation import Cluster, installation_of, known_installation
 from controller.sync.parsing import ParserPool
 from controller.sync.schemas import Schemas
 from controller.sync.source import SourceReader
@@ -101,6 +101,7 @@ async def assembled(
 
         yield Tools(
             installation=installation,
+            cluster=Cluster(client, installation),
             client=client,
             writer=writer,
             discovery=discovery,
@@ -201,6 +202,7 @@ class Controller:
         await self._watch_fabrics(tools, cache)
         self._supervisor.start("queue", self._queue.run(self._settings.workers, fabrics.handle), essential=True)
         self._supervisor.start("the database's lock", tools.store.keep(), essential=True)
+        self._supervisor.start("the cluster's identity", tools.cluster.watch(), essential=True)
         self._supervisor.keep_up("janitor", lambda: _tidy(tools, fabrics))
         self._cache = cache
         log.info("running", server=tools.client.server, install=tools.installation.id)

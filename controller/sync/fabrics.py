@@ -152,6 +152,7 @@ class Fabrics:
         ):
             entry.service.take_profile(profile)
             return entry
+        await self._tools.cluster.check()
         row = await self._tools.store.fabrics.register(profile.uid, profile.namespace, profile.name)
         view = ClusterView(
             self._tools.discovery,

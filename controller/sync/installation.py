@@ -6,6 +6,7 @@ or misses was necessarily meant by anybody.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import uuid
 from contextlib import suppress
@@ -53,6 +54,32 @@ async def known_installation(settings: Settings, client: KubeClient, store: Stor
         allowed_namespaces=settings.allow_namespaces,
         salt=row.salt if row else secrets.token_bytes(),
     )
+
+
+class Cluster:
+    """The cluster that this process was started on. The address may come to lead to another one."""
+
+    def __init__(self, client: KubeClient, installation: Installation) -> None:
+        self._client = client
+        self._uid = installation.epoch.partition("/")[0]
+        self._replaced = asyncio.Event()
+
+    async def check(self) -> None:
+        """Raise WaitingError where another cluster answers by now: nothing that is remembered is about that one."""
+        found = await self._client.get(NAMESPACES, "", "kube-system")
+        if found["metadata"]["uid"] != self._uid:
+            self._replaced.set()
+            raise _replaced()
+
+    async def watch(self) -> None:
+        """Return never, but raise WaitingError once `check` has met another cluster."""
+        await self._replaced.wait()
+        raise _replaced()
+
+
+def _replaced() -> WaitingError:
+    message = "another cluster answers at this address than at the start; this controller ends, start it again"
+    return WaitingError(Reason.API_UNREACHABLE, message)
 
 
 async def _read(client: KubeClient, namespace: str) -> str:

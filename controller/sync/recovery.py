@@ -1,11 +1,13 @@
-"""A database that was lost, or put back to an earlier state: found out at a start, before anything is decided by it.
+"""A record that is not of this cluster and this time: found out before anything is decided by it.
 
 The Fabric's status outlives the database: it names the commit that was applied last. A database that knows less than
-the status has lost its rows, or is a backup; in both cases nothing that the cluster holds or misses is anybody's edit
-or deletion.
+the status has lost its rows, or is a backup. A cluster may be put back to an earlier state, or be another one. In each
+case, nothing that the cluster holds or misses is anybody's edit or deletion.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import structlog
 
@@ -15,14 +17,16 @@ from controller.git.mirror import Mirror
 from controller.git.snapshot import Snapshot
 from controller.objects import ObjectKey
 from controller.store.fabrics import FabricRow
+from controller.sync.conflicts import ConflictDesk
 from controller.sync.conflictspec import SHOWN_FIELDS
 from controller.sync.declared import DeclaredTree
 from controller.sync.ledger import Ledger
 from controller.sync.plan.conflicts import is_secret
 from controller.sync.plan.fieldpath import parse_path
-from controller.sync.plan.model import ConflictType
+from controller.sync.plan.model import ConflictType, Presence
 from controller.sync.plan.rebuild import ShownConflict, rebuilt
 from controller.sync.plan.tree import ABSENT
+from controller.sync.run import Run
 from controller.sync.seeing import Lookout, versions_of
 from controller.sync.state import FabricState
 from controller.sync.tools import Tools
@@ -47,7 +51,7 @@ def is_outdated(row: FabricRow, applied: str, snapshot: Snapshot) -> bool:
 
 
 class Recovery:
-    """Looks once, when the fabric's first run has seen both sides."""
+    """Looks for one fabric whether its record is of this cluster and of this time; `is_due`: the start's look."""
 
     def __init__(self, tools: Tools, state: FabricState, ledger: Ledger, lookout: Lookout) -> None:
         self._tools = tools
@@ -56,8 +60,8 @@ class Recovery:
         self._lookout = lookout
         self.is_due = True
 
-    async def recover(self, conflicts: dict[ObjectKey, api.SyncConflictSpec]) -> bool:
-        """Make good what the database lacks. `conflicts` are the open ones. Returns whether there was anything to do.
+    async def recover(self, run: Run, desk: ConflictDesk) -> bool:
+        """Make good what the database lacks, once both sides were seen. Returns whether there was anything to do.
 
         Nothing is written yet. Raises UnreachableError where the kinds of the applied commit cannot be looked up.
         """
@@ -65,19 +69,50 @@ class Recovery:
         if not self.is_due or mirror is None or not state.seen_commit:
             return False
         applied = state.profile.applied
+        is_of_now = False
         if is_lost(self._ledger.row, applied):
             log.warning("the database does not know this fabric, its status does: was it lost?", applied=applied)
-            await self._rebuild(mirror, applied, conflicts)
+            await self._rebuild(mirror, applied, desk.found_open)
         elif is_outdated(self._ledger.row, applied, mirror.snapshot):
             log.warning("the database is older than the fabric's status: was it restored?", applied=applied)
             self._ledger.begin_life()
         else:
-            self.is_due = False
-            return False
+            is_of_now = True
         self.is_due = False
+        desk.found_open.clear()
+        if not is_of_now:
+            self._begin_again(run)
+        return not is_of_now
+
+    async def notice(self, run: Run) -> None:
+        """Before a plan: is this another cluster, or the same one put back to an earlier state? It looks edited then.
+
+        Raises WaitingError where another cluster answers.
+        """
+        state = self._state
+        if any(map(self._may_be_elsewhere, state.dirty)):
+            await self._tools.cluster.check()
+        if self._ledger.notice_restore(state.dirty):
+            log.warning(
+                "the cluster is older than what was seen of it: was it restored?", epoch=state.profile.rules.epoch
+            )
+            self._begin_again(run)
+
+    def _may_be_elsewhere(self, key: ObjectKey) -> bool:
+        """Whether an object is missing, or is another one of its name: so all of them are in a replaced cluster."""
+        base = self._state.bases.get(key)
+        if base is None:
+            return False
+        actual = self._state.view.actual(key, base.api_version)
+        return actual.presence is not Presence.UNKNOWN and actual.uid != base.uid
+
+    def _begin_again(self, run: Run) -> None:
+        """Every object is looked at anew, in the epoch that there is now. A job's rules are made when it begins."""
+        state = self._state
+        if run.request.rules is not None:
+            run.request = replace(run.request, rules=replace(run.request.rules, epoch=state.profile.rules.epoch))
         state.vanished.clear()
         state.dirty.update(state.bases)
-        return True
 
     async def _rebuild(self, mirror: Mirror, applied: str, conflicts: dict[ObjectKey, api.SyncConflictSpec]) -> None:
         """The bases of everything that the applied commit declares, or that is in conflict."""

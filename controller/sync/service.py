@@ -7,8 +7,6 @@ pushed to is fetched again. Whatever stops it half-way, the next run finds both 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import structlog
 
 from controller.api.conditions import Finding
@@ -87,7 +85,7 @@ class FabricService:
             await self.desk.remove_old()
             await refuse_misread(self.desk, self.state)
             await self._lookout.see(run)
-            if await self._recover(run):
+            if await self.recovery.recover(run, self.desk):
                 await self.ledger.settle()
             await self._converge(run)
         except TandemError as error:
@@ -102,7 +100,7 @@ class FabricService:
         await self._lookout.see(run)
         if run.problem is not None:
             raise run.problem
-        await self._recover(run)
+        await self.recovery.recover(run, self.desk)
         changes = await self._planner.changes(self.state.dirty, run.request)
         return self._guarded(await minimised_changes(self._tools, self.state, changes), run, ())
 
@@ -126,31 +124,6 @@ class FabricService:
         self.state.base_versions = {(base.api_version, key.kind) for key, base in self.state.bases.items()}
         self._loaded = True
 
-    async def _recover(self, run: Run) -> bool:
-        """A database that was lost or restored: what it knows is of another time, or known again from elsewhere."""
-        done = await self.recovery.recover(self.desk.found_open)
-        if done:
-            self._follow_epoch(run)
-        if not self.recovery.is_due:
-            self.desk.found_open.clear()
-        return done
-
-    def _follow_epoch(self, run: Run) -> None:
-        """A job's rules are made when it begins; the epoch may be another by now."""
-        if run.request.rules is not None:
-            rules = replace(run.request.rules, epoch=self.state.profile.rules.epoch)
-            run.request = replace(run.request, rules=rules)
-
-    def _notice_restore(self, run: Run) -> None:
-        """A cluster that was put back to an earlier state looks edited everywhere: nothing is inferred from that."""
-        state = self.state
-        if not self.ledger.notice_restore(state.dirty):
-            return
-        log.warning("the cluster is older than what was seen of it: was it restored?", epoch=state.profile.rules.epoch)
-        self._follow_epoch(run)
-        state.vanished.clear()
-        state.dirty.update(state.bases)
-
     # --- bringing them together ------------------------------------------------------------------------------------
 
     async def _converge(self, run: Run) -> None:
@@ -163,7 +136,7 @@ class FabricService:
             if self._lookout.stale and run.problem is None:
                 await self._lookout.fetch(run)
                 await self._lookout.watch()
-            self._notice_restore(run)
+            await self.recovery.notice(run)
             keys = {key for key in state.dirty if run.request.wanted is None or run.request.wanted(key)}
             keys -= run.results.unseen  # their watch wakes the next run
             if not keys and not state.guards and state.declared.files:

@@ -15,6 +15,7 @@ from controller.runtime.metrics import Metrics
 from controller.runtime.status import StatusWriter
 from controller.store.store import Store
 from controller.sync.apply import Applier
+from controller.sync.installation import Cluster
 from controller.sync.parsing import ParserPool
 from controller.sync.profile import Installation
 from controller.sync.schemas import Schemas
@@ -27,6 +28,7 @@ class Tools:
     """The outside of the sync engine. `wall` is the time in seconds since 1970."""
 
     installation: Installation
+    cluster: Cluster
     client: KubeClient
     writer: Writer
     discovery: Discovery

@@ -56,7 +56,8 @@ def shown(conflict: Json) -> list[Json]:
 
 def test_a_lost_database(tandem: Tandem, fabrics: Fabrics, repository: Repository, database: KeptDatabase) -> None:
     """With an open conflict, a refused document, edits made meanwhile, and a field that only an editor knows."""
-    steady = ("keep", "edited", "moved", "extra", "removed", "deleted", "shrunk", "written", "clash", "doubted")
+    steady = ["keep", "edited", "moved", "extra", "removed", "deleted", "shrunk", "written"]
+    steady += ["clash", "doubted", "given-up", "vanished"]
     repository.publish(files(*steady, color="blue", size="big") | {"refused.yaml": REFUSED})
     fabrics.apply(repository.url, deletion=OBSERVED)
     fabrics.wait_synced()
@@ -67,11 +68,14 @@ def test_a_lost_database(tandem: Tandem, fabrics: Fabrics, repository: Repositor
     fabrics.eventually(lambda: "doubted" in open_conflicts(fabrics))
     tandem.stop()
     edit(fabrics, "clash", color="live")
+    edit(fabrics, "given-up", color="live")
+    fabrics.kubectl("delete", "configmap", "vanished")
     applied = repository.publish(
-        {"clash.yaml": config_map("clash", color="git", size="big"), "refused.yaml": f"{REFUSED}immutable: maybe\n"}
+        files("clash", "vanished", color="git", size="big")
+        | {"given-up.yaml": None, "refused.yaml": f"{REFUSED}immutable: maybe\n"}
     )
     tandem.start()
-    fabrics.eventually(lambda: open_conflicts(fabrics).keys() == {"clash", "doubted"})
+    fabrics.eventually(lambda: open_conflicts(fabrics).keys() == {"clash", "doubted", "given-up", "vanished"})
     fabrics.wait_applied(applied)
     before = open_conflicts(fabrics)
 
@@ -91,11 +95,13 @@ def test_a_lost_database(tandem: Tandem, fabrics: Fabrics, repository: Repositor
         "clash": "BothChanged",
         "doubted": "UnknownEditor",
         "edited": "BothChanged",
+        "given-up": "DeletedInGit",
         "removed": "DeletedInGit",
+        "vanished": "DeletedInCluster",
     }
     for name, conflict in before.items():  # the same one, with the same values; its token is keyed by the database
         assert after[name]["metadata"]["uid"] == conflict["metadata"]["uid"]
-        assert shown(after[name]) == shown(conflict)
+        assert name in ("given-up", "vanished") or shown(after[name]) == shown(conflict)
     both = {"color": "blue", "size": "big"}
     assert {name: data(fabrics, name) for name in (*steady, "refused")} == {
         "keep": both,
@@ -108,6 +114,8 @@ def test_a_lost_database(tandem: Tandem, fabrics: Fabrics, repository: Repositor
         "written": both | {"color": "red"},
         "clash": both | {"color": "live"},
         "doubted": both | {"color": "odd"},
+        "given-up": both | {"color": "live"},
+        "vanished": None,
         "refused": {"key": "value"},
     }
     (exception,) = fabrics.status()["exceptions"]

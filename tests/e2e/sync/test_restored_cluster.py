@@ -1,4 +1,4 @@
-"""A cluster that is put back to an earlier state: what it lost comes back from Git, and Git loses nothing."""
+"""A cluster that is put back to an earlier state, or is another one: Git is applied to it, and loses nothing by it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,25 @@ NAMESPACE = "shop"
 def plane(programs: Programs, tmp_path: Path) -> Iterator[ControlPlane]:
     """A control plane of the test's own, with Tandem's kinds and a namespace."""
     with ControlPlane(programs, tmp_path / "plane", Options(fsync=False)) as plane:
-        kubectl = Kubectl.of(plane)
-        kubectl("apply", "--server-side", "--filename", str(CRDS))
-        kubectl("wait", "--for=condition=Established", "--filename", str(CRDS))
-        kubectl("create", "namespace", NAMESPACE)
+        furnish(plane)
         yield plane
 
 
-@pytest.fixture
-def tandem(plane: ControlPlane, tmp_path: Path) -> Iterator[Tandem]:
-    tandem = Tandem(Launch(plane.kubeconfig, tmp_path / "tandem", "tandem-system"))
+def furnish(plane: ControlPlane) -> None:
+    kubectl = Kubectl.of(plane)
+    kubectl("apply", "--server-side", "--filename", str(CRDS))
+    kubectl("wait", "--for=condition=Established", "--filename", str(CRDS))
+    kubectl("create", "namespace", NAMESPACE)
+
+
+@pytest.fixture(params=[""], ids=["sqlite"])
+def tandem(request: pytest.FixtureRequest, plane: ControlPlane, tmp_path: Path) -> Iterator[Tandem]:
+    """A controller of the test's own; `postgresql` as its parameter gives it that kind of database."""
+    database = ""
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres")
+        database = server.url(request.getfixturevalue("postgres_database"))
+    tandem = Tandem(Launch(plane.kubeconfig, tmp_path / "tandem", "tandem-system", database=database))
     yield tandem
     tandem.stop()
 
@@ -58,6 +67,14 @@ def restore(plane: ControlPlane, place: Path) -> None:
     start_servers(plane)
 
 
+def replace_cluster(plane: ControlPlane) -> None:
+    """Another cluster at the same address, with the same users and nothing in it."""
+    stop_servers(plane)
+    shutil.rmtree(plane.folder / "etcd")
+    start_servers(plane)
+    furnish(plane)
+
+
 def stop_servers(plane: ControlPlane) -> None:
     plane.apiserver.stop()
     plane.etcd.stop()
@@ -69,7 +86,12 @@ def start_servers(plane: ControlPlane) -> None:
     plane.wait_ready()
 
 
-@pytest.mark.parametrize("runs_meanwhile", [True, False], ids=["the controller runs on", "the controller is stopped"])
+@pytest.mark.parametrize(
+    ("tandem", "runs_meanwhile"),
+    [("", True), ("postgresql", False)],
+    indirect=["tandem"],
+    ids=["the controller runs on", "the controller is stopped"],
+)
 def test_nothing_is_inferred_from_a_restored_cluster(
     plane: ControlPlane,
     fabrics: Fabrics,
@@ -108,3 +130,38 @@ def test_nothing_is_inferred_from_a_restored_cluster(
     assert conflict["spec"]["object"]["name"] == "c", "an editor owns what differs here"
     assert kubectl.json("get", "configmap", "c")["data"] == {"color": "green"}
     assert repository.head() == later, "nothing is written to Git, and nothing removed from it"
+
+
+OBSERVED = {"propagate": "Observed", "settle": "0s"}
+
+
+@pytest.mark.parametrize("tandem", ["postgresql"], indirect=True)
+def test_another_cluster_under_the_same_kubeconfig(
+    plane: ControlPlane, fabrics: Fabrics, tandem: Tandem, repository: Repository
+) -> None:
+    """Two of its objects have names of ours, and were made by somebody else; the third is missing."""
+    kubectl = fabrics.kubectl
+    repository.publish({f"{name}.yaml": config_map(name, color="blue") for name in ("equal", "other", "missing")})
+    fabrics.apply(repository.url, deletion=OBSERVED)
+    fabrics.wait_synced()
+    kubectl.patch("configmap", "missing", {"data": {"color": "green"}})
+    fabrics.eventually(lambda: "green" in repository.show("missing.yaml"))
+    head = repository.head()
+    fabrics.wait_synced(revision=head)
+    replace_cluster(plane)
+    kubectl.apply(config_map("equal", color="blue"))
+    kubectl.apply(config_map("other", color="red", mine="kept"))
+    fabrics.apply(repository.url, deletion=OBSERVED)
+    assert tandem.wait_ended(60) == 1
+    assert "another cluster answers at this address" in tandem.logs()
+    tandem.start()
+
+    fabrics.wait_applied(head, deadline=60)
+    conflict = fabrics.wait_conflict()
+    assert (conflict["spec"]["object"]["name"], conflict["spec"]["type"]) == ("other", "AddedInBoth")
+    assert kubectl.json("get", "configmap", "other")["data"] == {"color": "red", "mine": "kept"}
+    assert kubectl.json("get", "configmap", "missing")["data"] == {"color": "green"}
+    assert fabrics.status()["inventory"]["kept"] == 2
+    assert repository.head() == head, "nothing is written to Git, and nothing removed from it"
+    kubectl.patch("configmap", "equal", {"data": {"color": "gold"}})
+    fabrics.eventually(lambda: "gold" in repository.show("equal.yaml"))
