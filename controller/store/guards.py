@@ -12,7 +12,7 @@ from controller.errors import Reason
 from controller.objects import ObjectKey
 from controller.store.engine import Database
 from controller.store.schema import guards
-from controller.store.sql import upsert
+from controller.store.sql import printable, upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class GuardTokens:
             "fabric_id": fabric_id,
             "token": guard.token,
             "reason": guard.reason.value,
-            "message": guard.message,
+            "message": printable(guard.message),
             "deletions": guard.deletions,
             "edits": guard.edits,
             "entries": [[list(key), action] for key, action in sorted(guard.entries)],

@@ -11,7 +11,7 @@ from controller.errors import Reason
 from controller.objects import ObjectKey
 from controller.store.engine import Database
 from controller.store.schema import refusals
-from controller.store.sql import is_key, key_of, key_parameters, key_values, upsert
+from controller.store.sql import is_key, key_of, key_parameters, key_values, printable, upsert
 
 _OF_FABRIC = refusals.c.fabric_id == bindparam("fabric")
 
@@ -50,8 +50,8 @@ class Refusals:
                 "blob": row.blob,
                 "live": row.live,
                 "reason": row.reason.value,
-                "field": row.field,
-                "message": row.message,
+                "field": printable(row.field),
+                "message": printable(row.message),
             }
             for key, row in rows.items()
         ]

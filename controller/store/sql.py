@@ -25,6 +25,11 @@ def upsert(table: Table, connection: AsyncConnection) -> sqlite.Insert | postgre
     return statement.on_conflict_do_update(index_elements=list(keys), set_=replaced)
 
 
+def printable(text: str) -> str:
+    """The text without NUL, which PostgreSQL's texts cannot hold; a server's words may quote one from a document."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def key_values(key: ObjectKey) -> dict[str, str]:
     """The key columns of a new row."""
     return dict(zip(KEY_COLUMNS, key, strict=True))

@@ -110,6 +110,8 @@ def _name_refusal(field: str, name: Json) -> Refusal | None:
     # What the API server refuses as a segment of a path.
     if name in (".", "..") or "/" in name or "%" in name:
         return Refusal(f"/metadata/{field}", f"{name!r} cannot be a {field}: it may not be . or .. nor hold / or %")
+    if not name.isprintable():
+        return Refusal(f"/metadata/{field}", f"{name!r} cannot be a {field}: it holds characters that cannot be seen")
     return None
 
 

@@ -195,3 +195,14 @@ async def rows_per_table(store: Store) -> dict[str, int]:
             for table in metadata.sorted_tables
             if table.name not in {"installation", "holder"}
         }
+
+
+async def test_what_no_text_of_postgresql_can_hold_is_replaced(store: Store, fabric: FabricRow) -> None:
+    """The API server quotes a document's keys as they are."""
+    quoted = replace(REFUSAL, field="/data/a\0b", message="data[a\0b]: Invalid value")
+    await store.refusals.save(fabric.id, {WEB: quoted})
+    await store.guards.save(fabric.id, replace(GUARD, message="a\0b"))
+    await store.history.record(fabric.id, replace(RUN, errors=({"message": "a\0b"},)))
+    found = (await store.refusals.load_all(fabric.id))[WEB]
+    assert (found.field, found.message) == ("/data/a\ufffdb", "data[a\ufffdb]: Invalid value")
+    assert (await store.history.latest(fabric.id))[0].errors == ({"message": "a\0b"},)

@@ -97,6 +97,8 @@ def test_only_a_secret_of_the_core_group_is_one() -> None:
         ({"metadata": {"name": 1}}, "/metadata/name"),
         ({"metadata": {"name": ".."}}, "/metadata/name"),
         ({"metadata": {"name": "a/b"}}, "/metadata/name"),
+        ({"metadata": {"name": "a\0b"}}, "/metadata/name"),
+        ({"metadata": {"name": "a", "namespace": "b\x1b[2J"}}, "/metadata/namespace"),
         ({"metadata": {"name": "a%2fb"}}, "/metadata/name"),
         ({"metadata": {"name": "a", "namespace": True}}, "/metadata/namespace"),
         ({"metadata": {"name": "a", "namespace": "."}}, "/metadata/namespace"),
