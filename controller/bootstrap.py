@@ -123,8 +123,8 @@ async def assembled(
 async def previewing(settings: Settings, missing: Callable[[], None]) -> AsyncIterator[Tools]:
     """The same for a plan that is only looked at, beside a controller or without one: it leaves no trace.
 
-    The database is a copy, the mirrors are its own. Without a database everything is planned as at a first start;
-    `missing` is called then.
+    The database is a copy, the mirrors are its own. Without a database everything is planned as by a controller
+    that has lost its own; `missing` is called then.
     """
     with TemporaryDirectory(prefix="tandem-plan-") as scratch:
         folder = Path(scratch)

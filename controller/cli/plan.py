@@ -131,8 +131,9 @@ def _problem_json(problem: Problem) -> Json:
 
 def _first_start(settings: Settings) -> str:
     return (
-        f"there is no database at {database_at(settings.database_url)}, so nothing is known of what both sides agreed "
-        "on: this is the plan of a first start; name the controller's database with --database or --data-dir"
+        f"there is no database at {database_at(settings.database_url)}, so what both sides agreed on is only known "
+        "as far as the Fabric's status tells: this is the plan of a controller that has lost its database; name the "
+        "right one with --database or --data-dir"
     )
 
 
