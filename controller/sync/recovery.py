@@ -60,6 +60,11 @@ class Recovery:
         self._lookout = lookout
         self.is_due = True
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the database has lost what the fabric holds, and it is not known again yet: nothing of it is free."""
+        return self.is_due and is_lost(self._ledger.row, self._state.profile.applied)
+
     async def recover(self, run: Run, desk: ConflictDesk) -> bool:
         """Make good what the database lacks, once both sides were seen. Returns whether there was anything to do.
 

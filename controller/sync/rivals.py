@@ -35,7 +35,8 @@ class Rival:
     @property
     def is_known(self) -> bool:
         """Whether it has been read what it holds."""
-        return self.service is not None and self.service.is_loaded
+        service = self.service
+        return service is not None and service.is_loaded and not service.recovery.is_waited_for
 
     @property
     def is_suspended(self) -> bool:

@@ -174,6 +174,33 @@ def test_a_database_from_a_backup(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_a_suspended_fabric_held_before_the_loss_is_nobody_elses(
+    tandem: Tandem, fabrics: Fabrics, repository: Repository, database: KeptDatabase
+) -> None:
+    """It has not been looked at since, so nobody knows that it lets go of the object."""
+    repository.publish(
+        {
+            "one/cm.yaml": config_map("web", key="one"),
+            "one/k.yaml": config_map("keep", key="value"),
+            "two/o.yaml": REFUSED,
+        }
+    )
+    for name in ("one", "two"):
+        fabrics.apply(repository.url, name, repository={"directory": name})
+        fabrics.wait_synced(name)
+    fabrics.patch({"suspend": True}, "one")
+    tandem.stop()
+    database.lose()
+    last = repository.publish({"two/cm.yaml": config_map("web", key="two")})
+    tandem.start()
+    fabrics.wait_applied(last, "two")
+    (exception,) = fabrics.status("two")["exceptions"]
+    assert exception["reason"] == "OwnedByOther"
+    assert "suspended" in exception["message"]
+    assert data(fabrics, "web") == {"key": "one"}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_lost_database_and_a_rewritten_branch(
     tandem: Tandem, fabrics: Fabrics, repository: Repository, database: KeptDatabase
 ) -> None:
