@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from controller.git.mirrors import Mirrors
+from controller.git.proxy import Proxy
 from controller.git.remote import UrlRules
 from controller.kube.apply import Writer
 from controller.kube.client import KubeClient
@@ -89,7 +90,8 @@ async def assembled(
         stack.push_async_callback(discovery.close)
         parser = await stack.enter_async_context(ParserPool(settings.bounds, died=metrics.parser_restarted))
         rules = _url_rules(settings, config.server)
-        mirrors = Mirrors(settings.data_dir / "mirrors", rules, settings.git_timeout, metrics.git_call)
+        folder = settings.data_dir / "mirrors"
+        mirrors = Mirrors(folder, rules, settings.git_timeout, metrics.git_call, proxy=_proxy(settings))
         stack.callback(mirrors.close)
         recorder = EventRecorder(client, dropped=metrics.event_dropped)
         stack.push_async_callback(recorder.close)
@@ -145,7 +147,8 @@ async def previewing(settings: Settings, missing: Callable[[], None]) -> AsyncIt
 async def looking_at_git(settings: Settings, client: KubeClient) -> AsyncIterator[SourceReader]:
     """The Git side alone, to ask remotes where their branches are; what it has to keep is dropped at the end."""
     with TemporaryDirectory(prefix="tandem-git-") as scratch:
-        mirrors = Mirrors(Path(scratch), _url_rules(settings, client.server), settings.git_timeout)
+        rules = _url_rules(settings, client.server)
+        mirrors = Mirrors(Path(scratch), rules, settings.git_timeout, proxy=_proxy(settings))
         try:
             yield SourceReader(client, mirrors, ParserPool(settings.bounds), settings.bounds, time.monotonic)
         finally:
@@ -158,6 +161,10 @@ def _url_rules(settings: Settings, server: str) -> UrlRules:
     if settings.allow_insecure_git or host is None:
         return UrlRules(settings.allow_insecure_git)
     return UrlRules(refused_hosts=frozenset({host}))
+
+
+def _proxy(settings: Settings) -> Proxy:
+    return Proxy(settings.git_proxy, settings.git_no_proxy)
 
 
 class Controller:

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     EMPTY_REPOSITORY = "EmptyRepository"
     UNREACHABLE = "Unreachable"
     CERTIFICATE_INVALID = "CertificateInvalid"
+    HOST_KEY_MISMATCH = "HostKeyMismatch"
+    HOST_KEY_UNKNOWN = "HostKeyUnknown"
     PUSH_REJECTED = "PushRejected"
     REPOSITORY_TOO_LARGE = "RepositoryTooLarge"
     NEEDS_RENDERING = "NeedsRendering"

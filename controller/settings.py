@@ -43,6 +43,8 @@ class Settings(BaseModel):
     metrics_bind: str = "127.0.0.1:8080"
     controller_namespace: str = "tandem-system"
     allow_insecure_git: bool = False
+    git_proxy: str = ""
+    git_no_proxy: tuple[str, ...] = ()
     allow_namespaces: tuple[str, ...] = ()
     in_flight: int = Field(default=64, description="Writes to the Kubernetes API under way at once.")
     workers: int = Field(default=16, description="Fabrics worked on at once.")

@@ -63,6 +63,8 @@ SOURCE_REASONS = frozenset(
         Reason.EMPTY_REPOSITORY,
         Reason.UNREACHABLE,
         Reason.CERTIFICATE_INVALID,
+        Reason.HOST_KEY_MISMATCH,
+        Reason.HOST_KEY_UNKNOWN,
         Reason.PUSH_REJECTED,
         Reason.REPOSITORY_TOO_LARGE,
         Reason.NEEDS_RENDERING,

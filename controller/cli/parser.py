@@ -94,7 +94,8 @@ class Parser(argparse.ArgumentParser):
         try:
             return setting.convert(text)
         except (argparse.ArgumentTypeError, ValueError) as error:
-            self.error(f"{setting.variable}={text}: {error}")
+            shown = "…" if "@" in text else text  # a proxy's URL may hold a password
+            self.error(f"{setting.variable}={shown}: {error}")
 
 
 def variable_of(flag: str) -> str:
@@ -129,6 +130,20 @@ def add_engine_flags(parser: Parser) -> None:
     )
     parser.add_switch("--allow-insecure-git", help="allow http:// remotes, and ones on loopback or link-local")
     parser.add_setting(
+        "--git-proxy",
+        metavar="URL",
+        convert=parse_proxy,
+        default="",
+        help="reach https:// remotes through this http proxy; with user and password only by the variable",
+    )
+    parser.add_setting(
+        "--git-no-proxy",
+        metavar="A,B",
+        convert=parse_list,
+        default=(),
+        help="hosts, with all names below them, that are reached without --git-proxy",
+    )
+    parser.add_setting(
         "--allow-namespaces",
         metavar="A,B|*",
         convert=parse_namespaces,
@@ -149,6 +164,13 @@ def parse_switch(text: str) -> bool:
     if text.lower() in _NO:
         return False
     raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def parse_proxy(text: str) -> str:
+    """The URL of a http proxy, which may itself be spoken to over TLS."""
+    if not re.fullmatch(r"https?://[\x21-\x7e]+", text):
+        raise argparse.ArgumentTypeError("this is not the URL of a proxy, such as http://proxy.example.com:3128")
+    return text
 
 
 def parse_seconds(text: str) -> float:

@@ -15,6 +15,7 @@ import asyncio
 import base64
 import hmac
 import signal
+import ssl
 import stat
 import subprocess
 import threading
@@ -102,7 +103,7 @@ class Faults:
 
 
 class GitServer:
-    """Bare repositories under `root`, served at `http://127.0.0.1:<port>/<name>.git`.
+    """Bare repositories under `root`, served at `http://127.0.0.1:<port>/<name>.git`, or at https with a `tls` context.
 
     Without `username` and `token` everybody may read and push; with either, whoever presents one of them. Port 0 takes
     a free one, kept over a stop and a start. Use it as a context manager, plain or asynchronous.
@@ -117,9 +118,11 @@ class GitServer:
         password: str = "",
         token: str = "",
         log_file: Path | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.root = root
         self.port = port
+        self._tls = tls
         self.log = RequestLog(log_file)
         self.faults = Faults()
         self._accepted = tuple(accepted_headers(username, password, token))
@@ -133,7 +136,7 @@ class GitServer:
     @property
     def url(self) -> str:
         """The base URL of all repositories."""
-        return f"http://{HOST}:{self.port}"
+        return f"http{'s' if self._tls else ''}://{HOST}:{self.port}"
 
     def url_of(self, name: str) -> str:
         """Where one repository is fetched from and pushed to."""
@@ -239,7 +242,8 @@ class GitServer:
     async def _listen(self, runner: web.AppRunner) -> None:
         """Open the port, and remember which one it became."""
         await runner.setup()
-        await web.TCPSite(runner, HOST, self.port, reuse_address=True).start()  # aiohttp sets TCP_NODELAY itself
+        site = web.TCPSite(runner, HOST, self.port, reuse_address=True, ssl_context=self._tls)
+        await site.start()  # aiohttp sets TCP_NODELAY itself
         self.port = int(runner.addresses[0][1])
 
     async def _close(self, runner: web.AppRunner) -> None:

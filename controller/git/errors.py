@@ -10,7 +10,9 @@
     │   ├── BranchNotFoundError        the repository has other branches
     │   ├── EmptyRepositoryError       the repository has none
     │   ├── CertificateInvalidError    TLS does not vouch for the server
-    │   ├── RepositoryTooLargeError    more files, or folders within each other, than are looked at
+    │   ├── HostKeyMismatchError       ssh: the server is not the one that known_hosts names
+    │   ├── HostKeyUnknownError        ssh: known_hosts does not name the server, or there is none
+    │   ├── RepositoryTooLargeError    more bytes or files, or folders within each other, than are taken
     │   ├── UnreachableError           no connection, no answer in time, 429, 5xx, an answer cut off
     │   └── MirrorDamagedError         the local copy is incomplete; the next fetch makes it anew
     │       └── ObjectMissingError     an id that the local copy does not hold, maybe rightly
@@ -68,14 +70,28 @@ class EmptyRepositoryError(WaitingError):
 
 
 class CertificateInvalidError(WaitingError):
-    """The server's certificate is expired, for another name, or signed by nobody this machine trusts."""
+    """The server's certificate is expired, for another name, or signed by nobody trusted; or `ca.crt` is none."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.CERTIFICATE_INVALID, message)
 
 
+class HostKeyMismatchError(WaitingError):
+    """The ssh server shows another key than the one that `known_hosts` has for it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.HOST_KEY_MISMATCH, message)
+
+
+class HostKeyUnknownError(WaitingError):
+    """`known_hosts` does not vouch for the ssh server, or the Secret holds none."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.HOST_KEY_UNKNOWN, message)
+
+
 class RepositoryTooLargeError(WaitingError):
-    """There is more below the directory than Tandem looks at: by far too much, or made to be so."""
+    """The repository has more than its Fabric takes, or there is more below the directory than Tandem looks at."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.REPOSITORY_TOO_LARGE, message)

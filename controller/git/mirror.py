@@ -12,20 +12,25 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 import pygit2
 
 from controller.git.commit import Stamp, build_commit
-from controller.git.credentials import Credentials
-from controller.git.errors import BranchNotFoundError, EmptyRepositoryError, MirrorDamagedError, ObjectMissingError
-from controller.git.packs import MOST_PACKS, drop_packs, merge_packs, small_packs
-from controller.git.push import Outcome, Pushed, PushOrder, push_commit
+from controller.git.errors import (
+    BranchNotFoundError,
+    EmptyRepositoryError,
+    MirrorDamagedError,
+    ObjectMissingError,
+    RepositoryTooLargeError,
+)
+from controller.git.libgit2 import UNREADABLE
+from controller.git.packs import MOST_PACKS, drop_packs, merge_packs, packed_bytes, small_packs
+from controller.git.push import Outcome, Pushed, PushOrder
 from controller.git.remote import UrlRules, check_address, check_url, printable
 from controller.git.repository import (
     Copy,
@@ -34,20 +39,14 @@ from controller.git.repository import (
     exclusive,
     is_whole,
     make_bare,
+    replace_copy,
 )
 from controller.git.snapshot import Snapshot
-from controller.git.transport import (
-    CONNECT_TIMEOUT,
-    FAILED,
-    UNREADABLE,
-    Callbacks,
-    advertised,
-    connected,
-    send_at_once,
-    transfer_error,
-)
+from controller.git.transport import CONNECT_TIMEOUT, Pulse, Remote, Session, Transport, too_large
+from controller.git.transports import transport_of
 from controller.git.worker import Worker
 
+MOST_BYTES = 1 << 30  # of a copy, unless the Fabric says otherwise
 NAMED_BRANCHES = 5  # of the branches that are there, in the message about the one that is not
 
 
@@ -76,6 +75,7 @@ def local_reference(branch: str) -> str:
 
 T = TypeVar("T")
 
+MakeTransport = Callable[[Remote, Pulse], Transport]
 Observe = Callable[[str, bool, float], None]
 """Is told of every network call: `fetch` or `push`, whether it succeeded, and the seconds it took."""
 
@@ -85,35 +85,38 @@ class Mirror:
 
     def __init__(
         self,
-        url: str,
-        credentials: Credentials,
-        path: Path,
+        remote: Remote,
         rules: UrlRules,
-        timeout: float,
         observe: Observe = lambda *_: None,
+        make_transport: MakeTransport = transport_of,
     ) -> None:
-        check_url(url, rules)
-        self.url = url
-        self.path = path
-        self.snapshot = Snapshot(path, self._note_damage)
-        self._credentials = credentials
+        check_url(remote.url, rules)
+        self.url = remote.url
+        self.path = remote.path
+        self.snapshot = Snapshot(self.path, self._note_damage)
+        self._remote = remote
         self._rules = rules
-        self._copy = Copy(path)
-        self._worker = Worker(f"git {path.name[:8]}", timeout + min(timeout, CONNECT_TIMEOUT), on_idle=self._copy.close)
+        self._copy = Copy(self.path)
+        patience = remote.timeout + min(remote.timeout, CONNECT_TIMEOUT)
+        self._worker = Worker(f"git {self.path.name[:8]}", patience, on_idle=self._copy.close)
+        self._make_transport = make_transport
+        self._transport = make_transport(remote, self._worker)
         self._condition = Condition.UNSEEN
         self._observe = observe
         self._turn = asyncio.Lock()
-        self._next: dict[str, asyncio.Task[Head]] = {}
+        self._next: dict[tuple[str, int], asyncio.Task[Head]] = {}
+        self._too_large: set[tuple[str, int]] = set()  # commits that were tried and did not fit, with the bytes
 
-    async def fetch(self, branch: str) -> Head:
-        """Where the branch is now, with everything it holds in the local copy.
+    async def fetch(self, branch: str, most_bytes: int = MOST_BYTES) -> Head:
+        """Where the branch is now, with everything it holds in the local copy, which has at most `most_bytes`.
 
         One request if it has not moved. Callers who come before a fetch has begun share it; later ones share the next,
         since the branch may have moved after this one looked. Raises the errors of errors.py.
         """
-        task = self._next.get(branch)
+        wanted = (branch, most_bytes)
+        task = self._next.get(wanted)
         if task is None:
-            task = self._next[branch] = asyncio.create_task(self._fetch_next(branch), name=f"fetch {branch}")
+            task = self._next[wanted] = asyncio.create_task(self._fetch_next(wanted), name=f"fetch {branch}")
             task.add_done_callback(lambda done: done.cancelled() or done.exception())  # all callers may have left
         return await asyncio.shield(task)
 
@@ -146,11 +149,11 @@ class Mirror:
         self.close()
         self._worker.post(self._discard)
 
-    async def _fetch_next(self, branch: str) -> Head:
+    async def _fetch_next(self, wanted: tuple[str, int]) -> Head:
         """Wait for the fetch that is under way, then begin: from here on new callers have to wait for another."""
         async with self._turn:
-            del self._next[branch]
-            return await self._call("fetch", partial(self._fetch, branch), f"the fetch from {printable(self.url)}")
+            del self._next[wanted]
+            return await self._call("fetch", partial(self._fetch, *wanted), f"the fetch from {printable(self.url)}")
 
     async def _call(self, call: str, job: Callable[[], T], what: str) -> T:
         """A network call in the worker, told to the observer."""
@@ -166,55 +169,92 @@ class Mirror:
 
     def _find(self, branch: str) -> str:
         """Ask for the server's branches. The copy only lends its connection."""
-        check_address(self.url, self._rules)
+        self._check_address()
         with exclusive(self.path):
-            remote = connected(self._usable_copy(), self.url, Callbacks(self._credentials, self._worker.beat))
-            return self._tip(advertised(remote), branch)
+            return self._tip(self._transport.connect(self._usable_copy(), branch), branch)
 
-    def _fetch(self, branch: str) -> Head:
+    def _fetch(self, branch: str, most_bytes: int) -> Head:
         """Fetch into the copy. If that is to blame for a failure: again into a mended one, then into a new one."""
-        check_address(self.url, self._rules)
+        self._check_address()
         with exclusive(self.path):
             for proven in (False, True):
                 try:
-                    return self._fetch_into(self._usable_copy(), branch)
+                    return self._fetch_into(self._usable_copy(), branch, most_bytes)
                 except MirrorDamagedError:
                     self._note_damage(proven)
-            return self._fetch_into(self._usable_copy(), branch)
+            return self._fetch_into(self._usable_copy(), branch, most_bytes)
 
-    def _fetch_into(self, repository: pygit2.Repository, branch: str) -> Head:
+    def _fetch_into(self, repository: pygit2.Repository, branch: str, most_bytes: int) -> Head:
         """Look where the branch is, and bring what is missing."""
-        here = local_reference(branch)
-        callbacks = Callbacks(self._credentials, self._worker.beat)
-        remote = connected(repository, self.url, callbacks)
-        tip = self._tip(advertised(remote), branch)
+        session = self._transport.connect(repository, branch)
+        tip = self._tip(session, branch)
+        if (tip, most_bytes) in self._too_large:
+            raise RepositoryTooLargeError(too_large(printable(self.url), most_bytes))
         try:
-            if tip not in repository.odb:
-                send_at_once()
-                remote.fetch([f"+refs/heads/{branch}:{here}"], callbacks=callbacks)
-                repository = self._tidied(repository)
-            elif here not in repository.references or str(repository.references[here].target) != tip:
-                repository.references.create(here, tip, force=True)
-            return Head(branch, tip, str(repository[tip].peel(pygit2.Tree).id))
-        except FAILED as error:
-            raise transfer_error(error, self.url, self._credentials) from None
+            tip = self._brought(repository, session, branch, tip, most_bytes)
+            return Head(branch, tip, str(self._copy.opened()[tip].peel(pygit2.Tree).id))
+        except UNREADABLE as error:
+            raise MirrorDamagedError(f"the local copy of {printable(self.url)} cannot be used ({error})") from None
 
-    def _tidied(self, repository: pygit2.Repository) -> pygit2.Repository:
+    def _brought(self, repository: pygit2.Repository, session: Session, branch: str, tip: str, most_bytes: int) -> str:
+        """Have the branch in the copy, within its bounds; the commit it is at by then.
+
+        What does not fit beside what is there may fit alone: history that was rewritten is kept, and counts.
+        """
+        here = local_reference(branch)
+        present = packed_bytes(self.path)
+        if tip in repository.odb and present <= most_bytes:
+            if here not in repository.references or str(repository.references[here].target) != tip:
+                repository.references.create(here, tip, force=True)
+            return tip
+        try:
+            if present >= most_bytes:
+                raise RepositoryTooLargeError("there is no room left")
+            tip = session.fetch(branch, here, most_bytes - present)
+            self._tidied(repository)
+            return tip
+        except RepositoryTooLargeError:
+            clear_leftovers(self.path)
+            if present:
+                with suppress(RepositoryTooLargeError):
+                    return self._brought_anew(branch, most_bytes)
+            self._too_large = {(tip, most_bytes)} | {known for known in self._too_large if known[1] != most_bytes}
+            raise RepositoryTooLargeError(too_large(printable(self.url), most_bytes)) from None
+
+    def _brought_anew(self, branch: str, most_bytes: int) -> str:
+        """Fetch into a new copy, which takes the place of the old one only if it is within bounds."""
+        aside = self.path.with_suffix(".aside")
+        make_bare(aside)
+        try:
+            repository = Copy(aside).opened()
+            session = self._make_transport(replace(self._remote, path=aside), self._worker).connect(repository, branch)
+            tip = session.fetch(branch, local_reference(branch), most_bytes)
+            repository.free()
+            self._copy.close()
+            replace_copy(self.path, aside)
+            return tip
+        finally:
+            discard(aside)
+
+    def _check_address(self) -> None:
+        """Raise AddressRefusedError if the remote's host is not to be talked to now."""
+        check_address(self.url, self._rules, elsewhere=bool(self._remote.proxy))
+
+    def _tidied(self, repository: pygit2.Repository) -> None:
         """Merge small packs once there are many."""
         small = small_packs(self.path)
         if len(small) <= MOST_PACKS:
-            return repository
+            return
         merged = merge_packs(repository, self.path, small)
         with self.snapshot.closed():
             drop_packs(self.path, merged)
-        return self._copy.opened()
 
-    def _tip(self, references: dict[str, str], branch: str) -> str:
+    def _tip(self, session: Session, branch: str) -> str:
         """The commit that the server says the branch is at."""
-        place = printable(self.url)
-        branches = sorted(name.removeprefix("refs/heads/") for name in references if name.startswith("refs/heads/"))
-        if branch in branches:
+        place, references = printable(self.url), session.references
+        if f"refs/heads/{branch}" in references:
             return references[f"refs/heads/{branch}"]
+        branches = sorted(name.removeprefix("refs/heads/") for name in references if name.startswith("refs/heads/"))
         if not branches:
             raise EmptyRepositoryError(f"{place} has no commit yet; push one to branch {branch!r}")
         others = ", ".join(branches[:NAMED_BRANCHES]) + (", …" if len(branches) > NAMED_BRANCHES else "")
@@ -236,11 +276,11 @@ class Mirror:
 
     def _push(self, order: PushOrder) -> Outcome:
         """Push from the copy as it is: a mended one would not hold the commit."""
-        check_address(self.url, self._rules)
+        self._check_address()
         with exclusive(self.path):
             try:
                 repository = self._copy.opened()
-                outcome = push_commit(repository, self.url, self._credentials, self._worker.beat, order)
+                outcome = self._transport.push(repository, order)
             except (MirrorDamagedError, *UNREADABLE) as error:
                 self._note_damage(proven=not isinstance(error, KeyError | ObjectMissingError))
                 raise MirrorDamagedError(

@@ -6,9 +6,12 @@ import hashlib
 from pathlib import Path
 
 from controller.git.credentials import ANONYMOUS, Credentials
-from controller.git.mirror import Mirror, Observe
+from controller.git.libgit2 import configure
+from controller.git.mirror import MakeTransport, Mirror, Observe
+from controller.git.proxy import NO_PROXY, Proxy
 from controller.git.remote import UrlRules, check_url, normalized_url
-from controller.git.transport import configure
+from controller.git.transport import Remote
+from controller.git.transports import transport_of
 
 
 def mirror_name(url: str, credentials: Credentials) -> str:
@@ -19,12 +22,23 @@ def mirror_name(url: str, credentials: Credentials) -> str:
 class Mirrors:
     """All mirrors of this process, below one folder. `timeout`: seconds without progress until a call gives up."""
 
-    def __init__(self, folder: Path, rules: UrlRules, timeout: float, observe: Observe = lambda *_: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rules: UrlRules,
+        timeout: float,
+        observe: Observe = lambda *_: None,
+        *,
+        proxy: Proxy = NO_PROXY,
+        make_transport: MakeTransport = transport_of,
+    ) -> None:
         configure(timeout)
         self._folder = folder
         self._rules = rules
         self._timeout = timeout
         self._observe = observe
+        self._proxy = proxy
+        self._make_transport = make_transport
         self._mirrors: dict[tuple[str, str], Mirror] = {}
 
     def get(self, url: str, credentials: Credentials = ANONYMOUS) -> Mirror:
@@ -36,7 +50,8 @@ class Mirrors:
         if mirror is None:
             check_url(url, self._rules)
             path = self._folder / mirror_name(url, credentials)
-            mirror = Mirror(url, credentials, path, self._rules, self._timeout, self._observe)
+            remote = Remote(url, credentials, path, self._timeout, self._proxy.of(url))
+            mirror = Mirror(remote, self._rules, self._observe, self._make_transport)
             self._mirrors[url, credentials.digest] = mirror
         return mirror
 

@@ -26,6 +26,11 @@ def small_packs(path: Path) -> list[Path]:
     return [pack for pack in packs if pack.with_suffix(".idx").exists() and pack.stat().st_size < SMALL]
 
 
+def packed_bytes(path: Path) -> int:
+    """How much the copy's packs hold. What is not packed are a few commits that were built here."""
+    return sum(pack.stat().st_size for pack in (path / "objects" / "pack").glob("pack-*.pack"))
+
+
 def merge_packs(repository: pygit2.Repository, path: Path, small: list[Path]) -> list[Path]:
     """Write one pack with everything that the small ones hold; returns those that are not needed any more.
 

@@ -1,7 +1,8 @@
 """Where a repository is: which URLs Tandem talks to, and when two of them mean the same repository.
 
-The rules stand before any packet leaves: libgit2 opens `file://` and plain paths as readily as a server, and a URL from
-a custom resource must not reach what only this process can reach (its own loopback, a cloud's metadata address).
+The rules stand before any packet leaves: libgit2 and the git program open `file://` and plain paths as readily as a
+server, and a URL from a custom resource must not reach what only this process can reach (its own loopback, a cloud's
+metadata address).
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import re
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from controller.git.errors import AddressRefusedError, UnreachableError, UrlRefusedError
 
-DEFAULT_PORTS = {"https": 443, "http": 80}
+DEFAULT_PORTS = {"https": 443, "http": 80, "ssh": 22}
+SSH_USER = "git"  # where a ssh:// URL names none: what every forge calls it; ssh itself would take this process's user
 
 # What a host may be made of: a name, an IPv4 address, or an IPv6 address in brackets. Stricter than any parser, so that
-# two parsers (ours and libgit2's) cannot read two hosts out of one URL.
+# two parsers (ours and Git's) cannot read two hosts out of one URL. None begins with a dash: it would be an option.
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 PLAIN = re.compile(r"[\x21-\x7e]+")  # printable ASCII without the space
-SCP = re.compile(r"([^/@\s]+@)?[^/:\s]+:(?!//).+")  # git@host:path, which Git reads as ssh
+SCP = re.compile(r"(?P<user>[^/@:]+)@(?P<host>\[[^\]]*\]|[^/@:\[\]]+):(?P<path>(?!:|//).+)")  # git@host:path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,32 @@ class UrlRules:
     refused_hosts: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL in its parts. `host` as written, an IPv6 address with its brackets; `user` is "" where there is none."""
+
+    scheme: str
+    user: str
+    host: str
+    port: int | None
+    path: str
+    extra: str = ""  # a query or a fragment
+
+    @property
+    def name(self) -> str:
+        """The host in lower case, without brackets."""
+        return self.host.strip("[]").lower()
+
+
 def check_url(url: str, rules: UrlRules) -> None:
     """Raise UrlRefusedError, saying what to write instead, unless Tandem may talk to this URL."""
     if not PLAIN.fullmatch(url) or "\\" in url:
         raise UrlRefusedError(f"repository URL {printable(url)!r} holds characters that no URL has; write https://…")
-    scheme = url.partition("://")[0].lower() if "://" in url else ""
-    if scheme == "ssh" or (not scheme and SCP.fullmatch(url) and not url.startswith(("/", "."))):
-        raise UrlRefusedError(f"repository URL {printable(url)!r}: ssh is not supported yet; use the https:// URL")
+    scheme = scheme_of(url)
     if scheme not in DEFAULT_PORTS:
         raise UrlRefusedError(
-            f"repository URL {printable(url)!r} is neither a https:// nor a http:// URL; write https://…"
+            f"repository URL {printable(url)!r} is neither a https:// nor a ssh:// URL; write https://…, ssh://…, or "
+            "user@host:path"
         )
     if scheme == "http" and not rules.allow_insecure:
         raise UrlRefusedError(
@@ -51,41 +70,72 @@ def check_url(url: str, rules: UrlRules) -> None:
 
 
 def check_parts(url: str) -> None:
-    """Raise UrlRefusedError for a http(s) URL with credentials, a query or an unreadable host or port in it."""
-    parts = split(url)
-    if "@" in parts.netloc:
+    """Raise UrlRefusedError for a URL with credentials, a query or an unreadable user, host, port or path in it."""
+    address = address_of(url)
+    over_ssh = address.scheme == "ssh"
+    if address.user and not (over_ssh and USER.fullmatch(address.user)):
         raise UrlRefusedError(
             f"repository URL {printable(url)!r} holds credentials, which everybody who may read the resource sees; "
             "put them into the Secret that credentialsSecretRef names"
         )
-    if parts.query or parts.fragment:
+    if address.extra:
         raise UrlRefusedError(f"repository URL {printable(url)!r} has a query or fragment; write the plain clone URL")
-    if not HOST.fullmatch(host_part(parts)) or not parts.path.strip("/"):
+    if not HOST.fullmatch(address.host) or not address.path.strip("/"):
         raise UrlRefusedError(f"repository URL {printable(url)!r} needs a host and a path: https://host/owner/name.git")
+    if over_ssh and address.path.lstrip("/").startswith("-"):
+        raise UrlRefusedError(f"repository URL {printable(url)!r}: a path must not begin with a dash; rename it")
+
+
+def scheme_of(url: str) -> str:
+    """The scheme in lower case, `ssh` for `user@host:path`; "" for what is no URL."""
+    if "://" in url:
+        return url.partition("://")[0].lower()
+    return "ssh" if SCP.fullmatch(url) else ""
+
+
+def is_ssh(url: str) -> bool:
+    """Whether a URL is spoken to over ssh."""
+    return scheme_of(url) == "ssh"
+
+
+def address_of(url: str) -> Address:
+    """The parts of a URL; UrlRefusedError if it has none."""
+    if "://" not in url and (short := SCP.fullmatch(url)):
+        return Address("ssh", short["user"], short["host"], None, short["path"])
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # parsed only when asked for
+    except ValueError as error:
+        raise UrlRefusedError(f"repository URL {printable(url)!r} cannot be read: {error}") from None
+    user, _, location = parts.netloc.rpartition("@")
+    host = location if location.endswith("]") else re.sub(r":\d*$", "", location)
+    extra = f"{parts.query}{parts.fragment}"
+    return Address(parts.scheme.lower(), user, host, port, parts.path, extra)
 
 
 def normalized_url(url: str) -> str:
     """The one spelling of a URL: scheme and host lower-case, no default port, no trailing slash or `.git`.
 
-    Shards and mirrors are found by it. It is compared, never fetched from: a plain server knows only the name given.
+    `git@host:path` is that of ssh://git@host/path, as forges have it. Shards and mirrors are found by it. It is
+    compared, never fetched from: a plain server knows only the name given.
     """
-    parts = split(url)
-    scheme = parts.scheme.lower()
-    port = parts.port
-    authority = host_part(parts).lower()
-    if port is not None and port != DEFAULT_PORTS.get(scheme):
-        authority = f"{authority}:{port}"
-    path = re.sub(r"/{2,}", "/", parts.path).rstrip("/").removesuffix(".git").rstrip("/")
-    return f"{scheme}://{authority}{path}"
+    address = address_of(url)
+    authority = address.host.lower()
+    if address.port is not None and address.port != DEFAULT_PORTS.get(address.scheme):
+        authority = f"{authority}:{address.port}"
+    if address.scheme == "ssh":
+        authority = f"{address.user or SSH_USER}@{authority}"
+    path = re.sub(r"/{2,}", "/", f"/{address.path}").removeprefix("/~").rstrip("/").removesuffix(".git").rstrip("/")
+    return f"{address.scheme}://{authority}{path}"
 
 
-def check_address(url: str, rules: UrlRules) -> None:
+def check_address(url: str, rules: UrlRules, *, elsewhere: bool = False) -> None:
     """Resolve the URL's host, and raise AddressRefusedError if any of its addresses is not to be talked to.
 
-    Done before every connection, because names move. UnreachableError if the name does not resolve.
+    Done before every connection, because names move. UnreachableError if the name does not resolve, unless it is
+    resolved `elsewhere`: by a proxy, which may know more names than this machine.
     """
-    parts = split(url)
-    host = host_part(parts).strip("[]").lower()
+    host = address_of(url).name
     if host in rules.refused_hosts:
         raise AddressRefusedError(f"{printable(url)!r} is not a Git server but this cluster's API server; name another")
     if rules.allow_insecure and not rules.refused_hosts:
@@ -93,6 +143,8 @@ def check_address(url: str, rules: UrlRules) -> None:
     try:
         found = addresses_of(host)
     except OSError as error:
+        if elsewhere:
+            return
         raise UnreachableError(
             f"host {host!r} of the repository's URL does not resolve ({error.strerror}); check spec.repository.url"
         ) from None
@@ -130,22 +182,6 @@ def is_local(address: str) -> bool:
     """Whether an IP address is this machine's or its link's, or no host's at all. Private networks are not."""
     parsed = parsed_address(address)
     return parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified or parsed.is_multicast
-
-
-def split(url: str) -> SplitResult:
-    """The parts of a URL; UrlRefusedError if it has none."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # parsed only when asked for
-    except ValueError as error:
-        raise UrlRefusedError(f"repository URL {printable(url)!r} cannot be read: {error}") from None
-    return parts
-
-
-def host_part(parts: SplitResult) -> str:
-    """The host as written, an IPv6 address with its brackets."""
-    location = parts.netloc.rpartition("@")[2]
-    return location if location.endswith("]") else re.sub(r":\d*$", "", location)
 
 
 def printable(url: str) -> str:

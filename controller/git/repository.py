@@ -16,7 +16,17 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode
 
-from controller.git.transport import FOLLOW_REDIRECTS, UNREADABLE
+from controller.git.libgit2 import FOLLOW_REDIRECTS, UNREADABLE
+
+# Locks of references, unfinished packs, and what a fetch of the git program leaves where it was killed.
+LEFTOVERS = (
+    "*.lock",
+    "refs/**/*.lock",
+    "objects/pack/pack_git2_*",
+    "objects/pack/tmp_*",
+    "objects/pack/*.lock",
+    "objects/pack/*.keep",
+)
 
 
 @contextmanager
@@ -76,6 +86,11 @@ def make_bare(path: Path) -> None:
     repository = pygit2.init_repository(str(fresh), bare=True)
     repository.config[FOLLOW_REDIRECTS] = False
     repository.free()
+    replace_copy(path, fresh)
+
+
+def replace_copy(path: Path, fresh: Path) -> None:
+    """Put another copy in this one's place. Call it under `exclusive`."""
     discard(path)
     fresh.rename(path)
 
@@ -99,7 +114,7 @@ def remove(path: Path) -> None:
 
 def clear_leftovers(path: Path) -> None:
     """Remove what a killed process left half-written: lock files of references, unfinished packs. Under `exclusive`."""
-    for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/pack_git2_*", "objects/pack/*.lock"):
+    for pattern in LEFTOVERS:
         for leftover in path.glob(pattern):
             with suppress(OSError):
                 leftover.unlink()

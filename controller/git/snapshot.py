@@ -20,9 +20,9 @@ import pygit2
 from pygit2.enums import FileMode, ObjectType, SortMode
 
 from controller.git.errors import MirrorDamagedError, ObjectMissingError
+from controller.git.libgit2 import UNREADABLE
 from controller.git.paths import normalized_directory
 from controller.git.repository import Copy
-from controller.git.transport import UNREADABLE
 from controller.git.trees import Entry, FileChange, bounded, differences, files
 
 MOST_COMMITS = 1_000  # of one look into history

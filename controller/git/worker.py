@@ -87,6 +87,10 @@ class Worker:
     def beat(self) -> None:
         """Called from inside a call: something moved. Raises AbandonedError if nobody waits for it any more."""
         self._last_beat = time.monotonic()
+        self.check()
+
+    def check(self) -> None:
+        """Called from inside a call while it waits. Raises AbandonedError if nobody waits for it any more."""
         if self._current is not None and self._current.abandoned:
             raise AbandonedError(self._name)
 

@@ -21,6 +21,15 @@ from controller.sync.state import FabricState
 from controller.sync.target import Version
 from controller.sync.tools import Tools
 
+# What another content of the Secret may put right: it is read again at once, not only at the next try.
+OF_THE_SECRET = frozenset(
+    {
+        Reason.AUTHENTICATION_FAILED,
+        Reason.CERTIFICATE_INVALID,
+        Reason.HOST_KEY_MISMATCH,
+        Reason.HOST_KEY_UNKNOWN,
+    }
+)
 LIST_PATIENCE = 30.0  # seconds to wait for the first complete lists; what is missing then is unknown
 
 
@@ -53,7 +62,7 @@ class Lookout:
         try:
             mirror, sight = await self._look(reread=self.troubled)
         except TandemError as error:
-            if self.troubled or error.reason is not Reason.AUTHENTICATION_FAILED:
+            if self.troubled or error.reason not in OF_THE_SECRET:
                 raise
             mirror, sight = await self._look(reread=True)
         bind_revision(sight.commit)

@@ -16,6 +16,7 @@ from controller.git.credentials import ANONYMOUS, Credentials, credentials_from
 from controller.git.errors import BranchNotFoundError, EmptyRepositoryError
 from controller.git.mirror import Mirror
 from controller.git.mirrors import Mirrors
+from controller.git.remote import is_ssh
 from controller.git.trees import SUBMODULE, Entry
 from controller.kube.client import KubeClient
 from controller.kube.errors import ForbiddenError, NotFoundError
@@ -63,7 +64,7 @@ class SourceReader:
         self._parser = parser
         self._bounds = bounds
         self._clock = clock
-        self._credentials: dict[tuple[str, str], tuple[float, Credentials]] = {}
+        self._credentials: dict[tuple[str, str, bool], tuple[float, Credentials]] = {}
         self._used: dict[str, Mirror] = {}  # uid of a fabric → the mirror it reads and pushes from
 
     async def mirror(self, profile: Profile, *, reread: bool = False) -> Mirror:
@@ -192,13 +193,14 @@ class SourceReader:
         reference = profile.source.credentials
         if reference is None:
             return ANONYMOUS
-        place = (profile.namespace, reference.name)
+        ssh = is_ssh(profile.source.url)
+        place = (profile.namespace, reference.name, ssh)
         known = self._credentials.get(place)
         if known is not None and not reread and self._clock() - known[0] < SECRET_AGE:
             return known[1]
         where = f"Secret {profile.namespace}/{reference.name}"
         try:
-            secret = await self._client.get(SECRETS, *place)
+            secret = await self._client.get(SECRETS, profile.namespace, reference.name)
         except NotFoundError:
             message = f"{where} of spec.repository.credentialsSecretRef does not exist; create it"
             raise WaitingError(Reason.AUTHENTICATION_FAILED, message) from None
@@ -206,7 +208,7 @@ class SourceReader:
             message = f"{where} cannot be read: {error.message}; let the controller's service account get Secrets there"
             raise WaitingError(Reason.AUTHENTICATION_FAILED, message) from None
         data = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
-        credentials = credentials_from(data, where)
+        credentials = await asyncio.to_thread(credentials_from, data, where, ssh=ssh)  # a passphrase takes 0.1 s
         self._credentials[place] = (self._clock(), credentials)
         return credentials
 

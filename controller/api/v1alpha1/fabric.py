@@ -103,9 +103,9 @@ class Repository(Model):
         Field(
             min_length=1,
             max_length=2048,
-            description="The repository's URL, https://…, without credentials. Addresses that resolve to loopback or "
-            "link-local networks or to the API server are refused unless the controller runs with "
-            "--allow-insecure-git.",
+            description="The repository's URL, without credentials: https://…, ssh://user@host/path or "
+            "user@host:path. Addresses that resolve to loopback or link-local networks or to the API server are "
+            "refused unless the controller runs with --allow-insecure-git.",
         ),
         URL,
     ]
@@ -128,8 +128,9 @@ class Repository(Model):
     ] = "."
     credentials_secret_ref: NameRef | None = Field(
         default=None,
-        description="A Secret of this namespace with username and password, or bearerToken. Absent: "
-        "the repository is read and written without authentication.",
+        description="A Secret of this namespace. For https: username and password, or bearerToken; ca.crt for a "
+        "private authority; tls.crt and tls.key for a client certificate. For ssh: identity, known_hosts, and password "
+        "if the key has a passphrase. Absent: the repository is read and written without authentication.",
     )
     author: Author = Field(default=Author(), description="The author of Tandem's commits.")
 

@@ -9,10 +9,12 @@ from pydantic import Field
 from controller.api.meta import LABEL_LENGTH, NAME_LENGTH, PATH_LENGTH, Cel
 
 URL = Cel(
-    r"self.matches('^https?://[^/@?#\\s]+(/[^?#\\s]*)?$')",
+    r"self.matches('^(https?://[^/@?#\\s]+(/[^?#\\s]*)?|ssh://([a-zA-Z0-9_][a-zA-Z0-9._-]*@)?[^/@?#\\s]+/[^?#\\s]+|"
+    r"[a-zA-Z0-9_][a-zA-Z0-9._-]*@[^/@?#:\\s]+:[^:?#\\s][^?#\\s]*)$')",
     "must be an https:// URL such as https://git.example.com/team/fleet.git, without user, password, query or "
-    "fragment; credentials belong into the Secret of credentialsSecretRef, and http:// works only where the "
-    "controller runs with --allow-insecure-git",
+    "fragment, or one for ssh such as ssh://git@git.example.com/team/fleet.git or git@git.example.com:team/fleet.git; "
+    "credentials belong into the Secret of credentialsSecretRef, and http:// works only where the controller runs "
+    "with --allow-insecure-git",
 )
 BRANCH = Cel(
     r"self.matches('^[^-./~^:?*\\[\\\\\\s][^~^:?*\\[\\\\\\s]*$') && !self.startsWith('refs/') "

@@ -158,7 +158,13 @@ def test_the_defaults_of_a_job_are_those_of_the_model(kube: Kubectl) -> None:
 WRONG_FABRICS: dict[str, tuple[dict[str, Any], str]] = {
     "no repository": (document("Fabric", "x", {}), "spec.repository: Required value"),
     "no url": (document("Fabric", "x", {"repository": {}}), "spec.repository.url: Required value"),
-    "an ssh url": (fabric(url="git@github.com:team/fleet.git"), "must be an https:// URL such as https://git.example"),
+    "an ssh url without a path": (
+        fabric(url="ssh://git@github.com"),
+        "must be an https:// URL such as https://git.exa",
+    ),
+    "a password for ssh": (fabric(url="ssh://git:secret@github.com/team/fleet.git"), "credentialsSecretRef"),
+    "a transport helper": (fabric(url="git@ext::sh"), "git@git.example.com:team/fleet.git"),
+    "an option": (fabric(url="-oProxyCommand=sh@host:x"), "git@git.example.com:team/fleet.git"),
     "a local path": (fabric(url="/srv/git/fleet.git"), "must be an https:// URL"),
     "a file url": (fabric(url="file:///srv/git/fleet.git"), "must be an https:// URL"),
     "a url with a password": (fabric(url="https://me:secret@git.example.com/x"), "credentialsSecretRef"),
@@ -291,6 +297,8 @@ def test_a_wrong_job_or_conflict_is_refused_with_what_is_allowed(kubectl: Kubect
 
 RIGHT: dict[str, dict[str, Any]] = {
     "a plain http url": fabric(url="http://127.0.0.1:8080/fleet.git"),
+    "ssh": fabric(url="ssh://git@git.example.com:2222/team/fleet.git"),
+    "ssh as scp has it": fabric(url="git@git.example.com:team/fleet.git"),
     "an address with a port": fabric(url="https://[::1]:8443/a/b@c"),
     "a branch with slashes": fabric(branch="release/v1.2_x"),
     "a hidden directory": fabric(directory="clusters/.prod/a..b"),

@@ -207,7 +207,7 @@ async def test_a_mirror_whose_configuration_lost_the_redirect_rule_is_made_anew(
     [
         ("file:///etc", UrlRefusedError),
         ("/srv/git/demo.git", UrlRefusedError),
-        ("git@github.com:owner/demo.git", UrlRefusedError),
+        ("git@ext::sh", UrlRefusedError),
         ("http://github.com/owner/demo.git", UrlRefusedError),
     ],
 )

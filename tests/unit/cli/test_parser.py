@@ -81,6 +81,13 @@ class TestSettings:
         assert refused("--allow-namespaces", "Shop") == Exit.USAGE
         assert "'Shop' is not the name of a namespace" in capsys.readouterr().err
 
+    def test_a_proxy_s_password_is_not_repeated(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert engine(TANDEM_GIT_PROXY="http://ada:hush@proxy:3128").git_proxy == "http://ada:hush@proxy:3128"
+        assert refused(TANDEM_GIT_PROXY="socks5://ada:hush@proxy:1080") == Exit.USAGE
+        said = capsys.readouterr().err
+        assert "not the URL of a proxy" in said
+        assert "hush" not in said
+
     def test_a_choice_is_taken_in_any_case_and_kept_as_it_is_spelled(self) -> None:
         parser = Parser("tandem x", "X.")
         parser.add_setting("--level", help="how loud", choices=("Info", "Debug"), default="Info")
@@ -94,6 +101,7 @@ class TestSettings:
         options = engine(
             "--kubeconfig", "/k", "--context", "here", "--data-dir", str(tmp_path), "--allow-namespaces", "a,b",
             "--controller-namespace", "ops", "--allow-insecure-git", "--database", "sqlite:///x.db",
+            "--git-proxy", "http://proxy:3128", "--git-no-proxy", "git.example.com,.svc",
         )  # fmt: skip
         assert settings_of(options) == Settings(
             kubeconfig=Path("/k"),
@@ -103,6 +111,8 @@ class TestSettings:
             allow_namespaces=("a", "b"),
             controller_namespace="ops",
             allow_insecure_git=True,
+            git_proxy="http://proxy:3128",
+            git_no_proxy=("git.example.com", ".svc"),
         )
 
     def test_what_nobody_says_has_the_engine_s_defaults(self, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from controller.git.errors import (
     RepositoryNotFoundError,
     UnreachableError,
 )
+from controller.git.libgit2 import UnauthorizedError, transfer_error
 from controller.git.push import LONGEST_MESSAGE, one_line
-from controller.git.transport import UnauthorizedError, transfer_error
 
 NET, SSL, HTTP, SYSTEM, ODB, INDEXER = 12, 16, 34, 2, 9, 15
 URL = "https://host/demo.git"
@@ -41,7 +41,7 @@ TABLE: dict[str, tuple[Exception, type[TandemError], str]] = {
     "429": (git_error("unexpected http status code: 429", HTTP), UnreachableError, "HTTP 429"),
     "500": (git_error("unexpected http status code: 500", HTTP), UnreachableError, "HTTP 500"),
     "certificate": (pygit2.CertificateError("x"), CertificateInvalidError, "not trusted"),
-    "certificate in words": (git_error("the SSL certificate is invalid", SSL), CertificateInvalidError, "trust store"),
+    "certificate in words": (git_error("the SSL certificate is invalid", SSL), CertificateInvalidError, "as ca.crt"),
     "TLS": (git_error("SSL error: wrong version number", SSL), UnreachableError, "wrong version number"),
     "redirect": (git_error("cannot redirect from 'a' to 'b'", NET), UnreachableError, "name the final address"),
     "web page": (git_error("invalid content-type: 'text/html'", HTTP), RepositoryNotFoundError, "no Git repository"),
@@ -75,7 +75,7 @@ def test_no_message_repeats_a_credential() -> None:
 
 def test_each_error_has_one_place_in_the_tree() -> None:
     made = [value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__]
-    assert len(made) == 12
+    assert len(made) == 14
     for error in made:
         assert sum(issubclass(error, base) for base in (WaitingError, StalledError, RejectedError)) == 1
         assert error("words").message == "words"

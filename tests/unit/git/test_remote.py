@@ -8,7 +8,7 @@ from controller.errors import Reason, StalledError
 from controller.git.credentials import ANONYMOUS, Credentials
 from controller.git.errors import AddressRefusedError, UnreachableError, UrlRefusedError
 from controller.git.mirrors import mirror_name
-from controller.git.remote import UrlRules, check_address, check_url, is_local, normalized_url, printable
+from controller.git.remote import UrlRules, check_address, check_url, is_local, is_ssh, normalized_url, printable
 
 STRICT = UrlRules()
 LOOSE = UrlRules(allow_insecure=True)
@@ -25,6 +25,13 @@ LOOSE = UrlRules(allow_insecure=True)
         "https://[2001:db8::7]:8443/demo.git",
         "https://host/~ada/demo%20one.git",
         "https://host/a@b.git",
+        "ssh://git@github.com/owner/demo.git",
+        "SSH://GitHub.com:2222/owner/demo.git",
+        "ssh://git@[2001:db8::7]:2222/srv/demo.git",
+        "ssh://git@host/~/demo.git",
+        "git@github.com:owner/demo.git",
+        "deploy-1@10.0.0.7:/srv/demo.git",
+        "git@[2001:db8::7]:demo.git",
     ],
 )
 def test_urls_that_are_talked_to(url: str) -> None:
@@ -49,11 +56,23 @@ REFUSED = {
     "git://github.com/owner/demo.git": "neither",
     "ftp://host/demo.git": "neither",
     "ext::sh -c whoami": "characters that no URL has",
-    "ext::sh": "ssh is not supported yet",
-    "ssh://git@github.com/owner/demo.git": "ssh is not supported yet",
-    "SSH://git@github.com/owner/demo.git": "ssh is not supported yet",
-    "git@github.com:owner/demo.git": "ssh is not supported yet",
-    "github.com:owner/demo.git": "ssh is not supported yet",
+    "ext::sh": "neither",
+    "git@ext::sh": "neither",
+    "git@host://x": "neither",
+    "github.com:owner/demo.git": "write https://…, ssh://…, or user@host:path",
+    "http:/github.com/demo.git": "neither",
+    "git@host:": "neither",
+    "ssh://git:secret@github.com/owner/demo.git": "holds credentials",
+    "ssh://-oProxyCommand=sh@github.com/owner/demo.git": "holds credentials",
+    "ssh://git@-oProxyCommand=sh/demo.git": "needs a host and a path",
+    "ssh://-oProxyCommand=sh/demo.git": "needs a host and a path",
+    "-oProxyCommand=sh@host:demo.git": "holds credentials",
+    "git@-oProxyCommand=sh:demo.git": "needs a host and a path",
+    "git@host:-upload-pack": "must not begin with a dash",
+    "ssh://git@host/-upload-pack": "must not begin with a dash",
+    "ssh://git@host": "needs a host and a path",
+    "ssh://git@host/demo.git?x": "query or fragment",
+    "git@ho%68st:demo.git": "needs a host and a path",
     "https://ada:secret@github.com/owner/demo.git": "holds credentials",
     "https://token@github.com/owner/demo.git": "holds credentials",
     "https://github.com": "needs a host and a path",
@@ -113,7 +132,24 @@ def test_urls_that_are_not_the_same(url: str) -> None:
     assert normalized_url(url) != "https://github.com/owner/demo"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "git@github.com:owner/demo.git",
+        "git@GitHub.com:/owner/demo",
+        "ssh://git@github.com/owner/demo.git",
+        "ssh://github.com:22/owner/demo/",
+        "ssh://git@github.com/~/owner/demo",
+    ],
+)
+def test_spellings_of_one_ssh_url(url: str) -> None:
+    assert normalized_url(url) == "ssh://git@github.com/owner/demo"
+    assert is_ssh(url)
+
+
 def test_other_normal_forms() -> None:
+    assert normalized_url("ssh://ada@host:2222/a.git") == "ssh://ada@host:2222/a"
+    assert not is_ssh("https://host/a@b:c.git")
     assert normalized_url("http://Host:80/a.git") == "http://host/a"
     assert normalized_url("http://Host:443/a.git") == "http://host:443/a"
     assert normalized_url("https://[2001:DB8::7]:443/a.git") == "https://[2001:db8::7]/a"
@@ -154,6 +190,10 @@ def test_a_local_address_is_refused_unless_allowed() -> None:
     for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "127.1"):
         with pytest.raises(AddressRefusedError, match="does not talk to"):
             check_address(f"https://{host}/demo", STRICT)
+        with pytest.raises(AddressRefusedError, match="does not talk to"):
+            check_address(f"ssh://git@{host}:2222/demo", STRICT)
+        with pytest.raises(AddressRefusedError, match="does not talk to"):
+            check_address(f"git@{host}:demo", STRICT)
 
 
 def test_a_private_address_is_not_refused() -> None:
@@ -196,6 +236,9 @@ def test_the_api_server_is_refused_by_number_where_it_is_known_by_name() -> None
 def test_a_name_without_an_address() -> None:
     with pytest.raises(UnreachableError, match=r"'no-such-host\.invalid'.*does not resolve"):
         check_address("https://no-such-host.invalid/demo", STRICT)
+    check_address("https://no-such-host.invalid/demo", STRICT, elsewhere=True)  # a proxy may know it
+    with pytest.raises(AddressRefusedError):
+        check_address("https://localhost/demo", STRICT, elsewhere=True)
 
 
 @pytest.mark.parametrize(
