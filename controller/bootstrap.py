@@ -210,7 +210,7 @@ class Controller:
         self._supervisor.start("queue", self._queue.run(self._settings.workers, fabrics.handle), essential=True)
         self._supervisor.start("the database's lock", tools.store.keep(), essential=True)
         self._supervisor.start("the cluster's identity", tools.cluster.watch(), essential=True)
-        self._supervisor.keep_up("janitor", lambda: _tidy(tools, fabrics))
+        self._supervisor.keep_up("janitor", lambda: _tidy(tools, fabrics, self._settings.mirror_quota))
         self._cache = cache
         log.info("running", server=tools.client.server, install=tools.installation.id)
         lost = asyncio.create_task(self._supervisor.lost())
@@ -245,9 +245,9 @@ class Controller:
         self._queue.add(change.key)
 
 
-async def _tidy(tools: Tools, fabrics: Fabrics) -> None:
+async def _tidy(tools: Tools, fabrics: Fabrics, mirror_quota: int) -> None:
     while True:
-        await tidy(tools, fabrics)
+        await tidy(tools, fabrics, mirror_quota)
         await asyncio.sleep(JANITOR)
 
 

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     KIND_UNKNOWN = "KindUnknown"
     FIELD_REFUSED = "FieldRefused"
     UNKNOWN_FIELD = "UnknownField"
+    LFS_POINTER = "LFSPointer"
     OUT_OF_SCOPE = "OutOfScope"
     DUPLICATE_OBJECT = "DuplicateObject"
     OWNED_BY_OTHER = "OwnedByOther"

@@ -43,6 +43,7 @@ class Settings(BaseModel):
     metrics_bind: str = "127.0.0.1:8080"
     controller_namespace: str = "tandem-system"
     allow_insecure_git: bool = False
+    mirror_quota: int = Field(default=10 << 30, description="Bytes of disk for Git mirrors, those in use apart.")
     git_proxy: str = ""
     git_no_proxy: tuple[str, ...] = ()
     allow_namespaces: tuple[str, ...] = ()

@@ -128,6 +128,12 @@ def add_engine_flags(parser: Parser) -> None:
         convert=Path,
         help="for the database and Git mirrors; default: $XDG_STATE_HOME/tandem",
     )
+    parser.add_setting(
+        "--mirror-quota",
+        metavar="SIZE",
+        convert=parse_size,
+        help="disk for Git mirrors, such as 10Gi; beyond it those that no Fabric uses are removed; default: 10Gi",
+    )
     parser.add_switch("--allow-insecure-git", help="allow http:// remotes, and ones on loopback or link-local")
     parser.add_setting(
         "--git-proxy",
@@ -164,6 +170,14 @@ def parse_switch(text: str) -> bool:
     if text.lower() in _NO:
         return False
     raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `500Mi`, `10Gi`; a bare number is bytes."""
+    found = re.fullmatch(r"(\d{1,15})(Ki|Mi|Gi|Ti)?", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500Mi or 10Gi")
+    return int(found[1]) << (10 * ("", "Ki", "Mi", "Gi", "Ti").index(found[2] or ""))
 
 
 def parse_proxy(text: str) -> str:

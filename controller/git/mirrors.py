@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
 
 from controller.git.credentials import ANONYMOUS, Credentials
+from controller.git.disk import Usage, evict
 from controller.git.libgit2 import configure
 from controller.git.mirror import MakeTransport, Mirror, Observe
 from controller.git.proxy import NO_PROXY, Proxy
@@ -57,8 +59,19 @@ class Mirrors:
 
     def forget(self, mirror: Mirror) -> None:
         """Drop a mirror that nobody uses any more (its credential was replaced), and its folder."""
+        self.let_go(mirror)
+        if all(kept.path != mirror.path for kept in self._mirrors.values()):  # another spelling of its URL
+            mirror.discard()
+
+    def let_go(self, mirror: Mirror) -> None:
+        """Drop a mirror that nobody uses at the moment. Its folder stays as long as there is room for it."""
         self._mirrors = {key: kept for key, kept in self._mirrors.items() if kept is not mirror}
-        mirror.discard()
+        mirror.close()
+
+    async def evict(self, quota: int) -> Usage:
+        """Remove mirrors from the disk that nobody uses, the oldest first, until all take `quota` bytes at most."""
+        used = {mirror.path for mirror in self._mirrors.values()}
+        return await asyncio.to_thread(evict, self._folder, used, quota)
 
     def close(self) -> None:
         """Give back all open files."""

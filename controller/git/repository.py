@@ -8,10 +8,12 @@ refers to may be on no branch any more.
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import pygit2
 from pygit2.enums import FileMode
@@ -36,9 +38,37 @@ def exclusive(path: Path) -> Iterator[None]:
     The kernel lets go of it when the process dies. So a lock file of Git's found under it belongs to nobody.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    while True:
+        with lock_of(path).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if is_current(lock, path):  # else its file was removed while we waited for it
+                os.utime(lock.fileno())  # when it was last used
+                yield
+                return
+
+
+@contextmanager
+def unlocked(path: Path) -> Iterator[bool]:
+    """Hold the copy's lock if nobody else does; whether that is so."""
+    with lock_of(path).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield is_current(lock, path)
+
+
+def lock_of(path: Path) -> Path:
+    """The file by which a copy is locked. Its time is that of the copy's last use."""
+    return path.with_suffix(".lock")
+
+
+def is_current(lock: IO[str], path: Path) -> bool:
+    """Whether an open lock file is the one that others find, too."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(lock.fileno()), lock_of(path).stat())
+    return False
 
 
 class Copy:

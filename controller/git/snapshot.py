@@ -23,9 +23,10 @@ from controller.git.errors import MirrorDamagedError, ObjectMissingError
 from controller.git.libgit2 import UNREADABLE
 from controller.git.paths import normalized_directory
 from controller.git.repository import Copy
-from controller.git.trees import Entry, FileChange, bounded, differences, files
+from controller.git.trees import Entry, FileChange, bounded, count_files, differences, files
 
 MOST_COMMITS = 1_000  # of one look into history
+MOST_COUNTS = 100_000  # trees whose files were counted, until all are forgotten: some 15 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Snapshot:
         self._copy = Copy(path)
         self._on_damage = on_damage
         self._lock = threading.RLock()
+        self._counts: dict[str, int] = {}  # files below a tree, by its id
 
     def has(self, commit: str) -> bool:
         """Whether the copy holds this commit. History that was rewritten before it was ever fetched here is not."""
@@ -88,6 +90,13 @@ class Snapshot:
         with self._reading() as repository:
             found = differences(bounded(partial(raw_tree, repository)), old, new, normalized_directory(prefix))
             return sorted(found, key=attrgetter("path"))
+
+    def count(self, tree: str) -> int:
+        """How many files are below a tree. Only folders that were never counted are looked into."""
+        with self._reading() as repository:
+            if len(self._counts) > MOST_COUNTS:
+                self._counts.clear()
+            return count_files(bounded(partial(raw_tree, repository)), tree, self._counts)
 
     def size(self, blob: str) -> int:
         """How many bytes a blob has, without reading it."""

@@ -82,6 +82,20 @@ def files(read: ReadTree, tree: str, prefix: str = "") -> Iterator[Entry]:
             yield to_entry(raw, prefix)
 
 
+def count_files(read: ReadTree, tree: str, known: dict[str, int], depth: int = 0) -> int:
+    """How many files are below a tree. A tree that is in `known` is not read again; those that are get into it.
+
+    So it costs what changed, and nothing endless is counted out. Raises RepositoryTooLargeError for one too deep.
+    """
+    if tree not in known:
+        if depth > DEEPEST:
+            raise RepositoryTooLargeError(f"more than {DEEPEST} folders are within each other; put files higher up")
+        raws = RAW_ENTRY.findall(read(tree))
+        folders = [raw[2].hex() for raw in raws if raw[0] == FOLDER]
+        known[tree] = len(raws) - len(folders) + sum(count_files(read, each, known, depth + 1) for each in folders)
+    return known[tree]
+
+
 def differences(read: ReadTree, old: str | None, new: str | None, prefix: str = "") -> Iterator[FileChange]:
     """The paths that differ between two trees; None is an empty one. In no order."""
     if old == new:

@@ -81,6 +81,7 @@ class Metrics:
             buckets=_SHORT,
             registry=registry,
         )
+        self._mirror_bytes = Gauge("tandem_mirror_bytes", "What the Git mirrors take of the disk.", registry=registry)
         self._child_restarts = Counter(
             "tandem_parser_restarts", "Parser processes that died and were started again.", registry=registry
         )
@@ -153,6 +154,10 @@ class Metrics:
     def git_call(self, call: str, succeeded: bool, seconds: float) -> None:
         """A Git network call ended: `call` is fetch (a poll that finds nothing new, too) or push."""
         self._git_seconds.labels(call, "ok" if succeeded else "failed").observe(seconds)
+
+    def mirror_bytes(self, count: int) -> None:
+        """What the Git mirrors take of the disk."""
+        self._mirror_bytes.set(count)
 
     def parser_restarted(self) -> None:
         """A parser process died and is started again."""

@@ -85,6 +85,7 @@ class Fabrics:
                 return
             if fabric.spec.suspend:
                 await self._remember(key, fabric)
+                self._tools.source.rest(fabric.metadata.uid)
                 await self.jobs.hold(key, "the Fabric is suspended; kubectl tandem resume lets it run again")
                 return
             await self._ensure_finalizer(key, fabric)

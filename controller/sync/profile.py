@@ -60,6 +60,8 @@ class Source:
     credentials: NameRef | None
     author_name: str
     author_email: str
+    max_bytes: int = 1 << 30
+    max_files: int = 100_000
 
     @property
     def place(self) -> tuple[str, str]:
@@ -140,6 +142,8 @@ def _source(spec: FabricSpec) -> Source:
         credentials=repository.credentials_secret_ref,
         author_name=repository.author.name,
         author_email=repository.author.email,
+        max_bytes=repository.max_bytes,
+        max_files=repository.max_files,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from controller.errors import Reason, WaitingError
 from controller.git.credentials import ANONYMOUS, Credentials, credentials_from
+from controller.git.disk import Usage
 from controller.git.errors import BranchNotFoundError, EmptyRepositoryError
 from controller.git.mirror import Mirror
 from controller.git.mirrors import Mirrors
@@ -81,6 +82,16 @@ class SourceReader:
         if mirror is not None and mirror not in self._used.values():
             self._mirrors.forget(mirror)
 
+    def rest(self, fabric: str) -> None:
+        """The fabric of this uid is suspended: its mirror stays as long as there is room for it."""
+        mirror = self._used.pop(fabric, None)
+        if mirror is not None and mirror not in self._used.values():
+            self._mirrors.let_go(mirror)
+
+    async def evict(self, quota: int) -> Usage:
+        """Keep the mirrors within `quota` bytes of disk, as far as nobody uses them."""
+        return await self._mirrors.evict(quota)
+
     async def look(self, mirror: Mirror, source: Source, direction: Direction) -> Sight:
         """Where the branch is now: one request when it has not moved.
 
@@ -89,7 +100,7 @@ class SourceReader:
         """
         makes = direction is Direction.CLUSTER_TO_GIT
         try:
-            head = await mirror.fetch(source.branch)
+            head = await mirror.fetch(source.branch, source.max_bytes)
         except (EmptyRepositoryError, BranchNotFoundError):
             if makes:
                 return Sight()
@@ -100,6 +111,13 @@ class SourceReader:
                 Reason.DIRECTORY_NOT_FOUND,
                 f"{source.url} has no directory {source.directory!r} on branch {source.branch} "
                 f"(commit {head.commit[:12]}); push one, or correct spec.repository.directory",
+            )
+        if tree is not None and (count := mirror.snapshot.count(tree)) > source.max_files:
+            raise WaitingError(
+                Reason.REPOSITORY_TOO_LARGE,
+                f"{source.directory or 'the repository'} holds {count} files, more than the {source.max_files} that "
+                "this Fabric takes; raise spec.repository.maxFiles, point spec.repository.directory at a smaller one, "
+                "or divide it among several Fabrics",
             )
         return Sight(head.commit, tree or "", mirror.snapshot.commit(head.commit).time)
 
@@ -157,7 +175,7 @@ class SourceReader:
         files: dict[str, Blob | None] = {}
         wanted: list[Entry] = []
         for entry in entries:
-            if not rules.counts(_below(entry.path, source.directory)):
+            if not _counts(entry, rules, source.directory):
                 continue
             if not entry.is_regular:
                 files[entry.path] = Blob(entry.blob, _not_a_file(entry))
@@ -213,13 +231,19 @@ class SourceReader:
         return credentials
 
 
+def _counts(entry: Entry, rules: PathRules, directory: str) -> bool:
+    """Whether an entry is looked at. A submodule is a whole folder: it may stand where documents were."""
+    path = _below(entry.path, directory)
+    return rules.holds(path, folder=True) if entry.mode == SUBMODULE else rules.counts(path)
+
+
 def _below(path: str, directory: str) -> str:
     return path[len(directory) + 1 :] if directory else path
 
 
 def _not_a_file(entry: Entry) -> FileResult:
-    what = "a submodule" if entry.mode == SUBMODULE else "a symbolic link"
-    message = f"{entry.path} is {what}, which is not followed; put the file itself here, or list it in {IGNORE_FILE}"
+    what, itself = ("a submodule", "files") if entry.mode == SUBMODULE else ("a symbolic link", "file")
+    message = f"{entry.path} is {what}, which is not followed; put the {itself} here, or list it in {IGNORE_FILE}"
     return FileResult(faults=(Fault(1, Reason.FIELD_REFUSED, message),))
 
 

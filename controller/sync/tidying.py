@@ -1,4 +1,4 @@
-"""What this process keeps for a time only: finished SyncJobs and the history of runs."""
+"""What this process keeps for a time only: finished SyncJobs, the history of runs, mirrors that nobody uses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,18 @@ HISTORY_SECONDS = 90 * 24 * 3600.0  # that a run stays in the history: a quarter
 log = structlog.get_logger(__name__)
 
 
-async def tidy(tools: Tools, fabrics: Fabrics) -> None:
+async def tidy(tools: Tools, fabrics: Fabrics, mirror_quota: int) -> None:
     """Remove what has had its time. What fails is tried again the next time; nothing else waits for it."""
+    usage = await tools.source.evict(mirror_quota)
+    tools.metrics.mirror_bytes(usage.size)
+    if usage.evicted:
+        log.info("mirrors were evicted", mirrors=[path.name for path in usage.evicted], bytes_left=usage.size)
+    if usage.size > mirror_quota:
+        log.warning(
+            "the Git mirrors in use take more than --mirror-quota; raise it, or lower maxBytes of Fabrics",
+            bytes_used=usage.size,
+            quota=mirror_quota,
+        )
     try:
         await fabrics.jobs.remove_old()
         await tools.store.history.trim(tools.wall() - HISTORY_SECONDS)

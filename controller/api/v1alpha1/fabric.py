@@ -133,6 +133,24 @@ class Repository(Model):
         "if the key has a passphrase. Absent: the repository is read and written without authentication.",
     )
     author: Author = Field(default=Author(), description="The author of Tandem's commits.")
+    max_bytes: Annotated[
+        int,
+        Field(
+            ge=1 << 20,
+            le=1 << 40,
+            description="The most bytes that the local copy of the repository may have, with the branch's history; "
+            "a fetch of more is broken off with RepositoryTooLarge.",
+        ),
+    ] = 1 << 30
+    max_files: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=300_000,
+            description="The most files below directory, of whatever kind; with more nothing is read "
+            "(RepositoryTooLarge).",
+        ),
+    ] = 100_000
 
 
 class Target(Model):

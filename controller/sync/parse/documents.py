@@ -74,8 +74,20 @@ class Candidate(NamedTuple):
     ref: DocRef
 
 
+# How a pointer of Git LFS begins, and how long it may be (its specification says so): plain text that is valid YAML, a
+# file without objects. Taken for that, the objects that it had before would be pruned.
+LFS_POINTERS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+LFS_BYTES = 1024
+LFS_FAULT = (
+    "the file is a Git LFS pointer, its content is not in the repository; put it into Git itself (git lfs migrate "
+    "export), or list it in .tandemignore"
+)
+
+
 def read_file(data: bytes, bounds: Bounds) -> FileResult:
     """The objects of a YAML or JSON file, or its faults, read as kubectl and the API server read it."""
+    if len(data) < LFS_BYTES and data.startswith(LFS_POINTERS):
+        return FileResult(faults=(Fault(1, Reason.LFS_POINTER, LFS_FAULT),))
     try:
         loaded = load_file(checked_text(data, bounds), bounds)
     except UnreadableError as error:

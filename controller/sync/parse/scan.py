@@ -15,7 +15,6 @@ import yaml
 from controller.settings import Bounds
 from controller.sync.parse.loader import UnreadableError
 
-LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 BOM = b"\xef\xbb\xbf"
 
 # Far from what kills the composer (30,000 levels), and more than any real manifest reaches, so none is measured.
@@ -35,8 +34,6 @@ def checked_text(data: bytes, bounds: Bounds) -> str:
     """The text of a file that is safe to parse, without its byte order mark. Raises UnreadableError."""
     if len(data) > bounds.file_bytes:
         raise UnreadableError(1, f"the file has {len(data)} bytes; at most {bounds.file_bytes} are read. Split it")
-    if data.startswith(LFS_POINTER):
-        raise UnreadableError(1, "the file is a Git LFS pointer, not the file itself; keep manifests out of LFS")
     text = _decoded(data.removeprefix(BOM))
     _check_documents(data, bounds)
     if is_suspicious(data, bounds):

@@ -31,12 +31,16 @@ class PathRules:
 
     def counts(self, path: str) -> bool:
         """Whether the file at a path (relative to the directory, with `/`) may declare objects."""
+        return path.endswith(SUFFIXES) and self.holds(path)
+
+    def holds(self, path: str, *, folder: bool = False) -> bool:
+        """Whether a path is looked at, whatever its name ends in. `folder`: it is one, or a submodule in its place."""
         parts = path.split("/")
-        if not path.endswith(SUFFIXES) or any(part.startswith(".") for part in parts):
+        if any(part.startswith(".") for part in parts):
             return False
         if not self.ignore:
             return True
         # As in git, what lies in an ignored folder cannot be taken back by a later line.
         if any(is_ignored(self._patterns, parts[:depth], folder=True) for depth in range(1, len(parts))):
             return False
-        return not is_ignored(self._patterns, parts, folder=False)
+        return not is_ignored(self._patterns, parts, folder=folder)

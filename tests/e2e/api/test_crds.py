@@ -162,6 +162,8 @@ WRONG_FABRICS: dict[str, tuple[dict[str, Any], str]] = {
         fabric(url="ssh://git@github.com"),
         "must be an https:// URL such as https://git.exa",
     ),
+    "a bound of bytes that fits nothing": (fabric(maxBytes=1000), "spec.repository.maxBytes"),
+    "no files at all": (fabric(maxFiles=0), "spec.repository.maxFiles"),
     "a password for ssh": (fabric(url="ssh://git:secret@github.com/team/fleet.git"), "credentialsSecretRef"),
     "a transport helper": (fabric(url="git@ext::sh"), "git@git.example.com:team/fleet.git"),
     "an option": (fabric(url="-oProxyCommand=sh@host:x"), "git@git.example.com:team/fleet.git"),

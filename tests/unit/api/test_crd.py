@@ -122,7 +122,7 @@ def test_the_fabric_has_exactly_the_fields_that_have_an_effect() -> None:
         name: sorted(node.get("properties", {}) or node.get("items", {}).get("properties", {}))
         for name, node in properties.items()
     } == {
-        "repository": ["author", "branch", "credentialsSecretRef", "directory", "url"],
+        "repository": ["author", "branch", "credentialsSecretRef", "directory", "maxBytes", "maxFiles", "url"],
         "layout": [],
         "target": ["clusterScoped", "namespaces"],
         "resources": ["direction", "directory", "group", "import", "kind"],

@@ -18,6 +18,7 @@ from controller.cli.parser import (
     parse_namespace,
     parse_namespaces,
     parse_seconds,
+    parse_size,
     parse_switch,
     variable_of,
 )
@@ -101,7 +102,7 @@ class TestSettings:
         options = engine(
             "--kubeconfig", "/k", "--context", "here", "--data-dir", str(tmp_path), "--allow-namespaces", "a,b",
             "--controller-namespace", "ops", "--allow-insecure-git", "--database", "sqlite:///x.db",
-            "--git-proxy", "http://proxy:3128", "--git-no-proxy", "git.example.com,.svc",
+            "--mirror-quota", "2Gi", "--git-proxy", "http://proxy:3128", "--git-no-proxy", "git.example.com,.svc",
         )  # fmt: skip
         assert settings_of(options) == Settings(
             kubeconfig=Path("/k"),
@@ -111,6 +112,7 @@ class TestSettings:
             allow_namespaces=("a", "b"),
             controller_namespace="ops",
             allow_insecure_git=True,
+            mirror_quota=2 << 30,
             git_proxy="http://proxy:3128",
             git_no_proxy=("git.example.com", ".svc"),
         )
@@ -132,6 +134,18 @@ class TestSettings:
 
 
 class TestValues:
+    @pytest.mark.parametrize(
+        ("text", "size"),
+        [("0", 0), ("1000", 1000), ("5Ki", 5120), ("500Mi", 500 << 20), ("10Gi", 10 << 30), ("1Ti", 1 << 40)],
+    )
+    def test_sizes(self, text: str, size: int) -> None:
+        assert parse_size(text) == size
+
+    @pytest.mark.parametrize("text", ["", "10G", "-1", "1.5Gi", "Gi", "10 Gi", "9" * 20])
+    def test_what_is_no_size(self, text: str) -> None:
+        with pytest.raises(argparse.ArgumentTypeError, match="is not a size such as 500Mi or 10Gi"):
+            parse_size(text)
+
     @pytest.mark.parametrize(
         ("text", "seconds"), [("30", 30.0), ("0.5", 0.5), ("30s", 30.0), ("2m", 120.0), ("1h30m", 5_400.0), ("0", 0.0)]
     )

@@ -391,6 +391,20 @@ def test_trees_made_to_be_endless_are_refused(
     assert snapshot.changes(tree, tree) == []
 
 
+def test_files_are_counted_and_what_is_known_is_not_counted_again(
+    person: WorkTree, bare: Path, snapshot: Snapshot, repository: pygit2.Repository
+) -> None:
+    one = person.publish({"still/a": "1", "still/deep/b": "2", "c": "3", "again/a": "1"})
+    assert snapshot.count(root(snapshot, one)) == 4
+    still = person("rev-parse", "HEAD:still")
+    two = person.publish({"c": None, "d/e": "4", "d/f": "5"})
+    (bare / "objects" / still[:2] / still[2:]).unlink()
+    assert snapshot.count(root(snapshot, two)) == 5
+    assert snapshot.count(nested(repository, "wide", 12, 10)) == 10**12
+    with pytest.raises(RepositoryTooLargeError, match="within each other"):
+        snapshot.count(nested(repository, "deep", 3_000, 1))
+
+
 def test_every_look_may_read_as_much_as_the_one_before(
     repository: pygit2.Repository, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,8 +44,14 @@ def test_a_plain_fabric_keeps_to_its_own_namespace() -> None:
     assert (profile.fabric, profile.uid, profile.generation) == ("team/shop", "the-uid", 3)
     assert profile.scope.namespaces == ("team",)
     assert (profile.source.branch, profile.source.directory) == ("main", "")
+    assert (profile.source.max_bytes, profile.source.max_files) == (1 << 30, 100_000)
     assert profile.rules.manager == "tandem:5f0c:team/shop"
     assert profile.rules.epoch == "cluster/database"
+
+
+def test_the_bounds_of_a_repository_are_the_fabric_s() -> None:
+    source = profile_of(fabric(repository={"maxBytes": 5 << 20, "maxFiles": 7}), HERE).source
+    assert (source.max_bytes, source.max_files) == (5 << 20, 7)
 
 
 def test_digests_are_keyed_with_the_installations_secret() -> None:

@@ -82,6 +82,17 @@ def test_an_empty_file_declares_nothing_and_is_complete(data: bytes) -> None:
     assert read(data) == FileResult()
 
 
+@pytest.mark.parametrize("host", ["git-lfs.github.com", "hawser.github.com"])
+def test_a_pointer_of_git_lfs_is_told_what_it_is(host: str) -> None:
+    """As YAML it is a text: a file that declares nothing, whose objects would be pruned."""
+    pointer = f"version https://{host}/spec/v1\noid sha256:{'4d' * 32}\nsize 12345\n"
+    (fault,) = read(pointer).faults
+    assert (fault.line, fault.reason) == (1, Reason.LFS_POINTER)
+    assert "git lfs migrate export" in fault.message
+    assert read(pointer + "#" * 1024).complete, "no pointer is that long"
+    assert read("# " + pointer.replace("\n", "\n# ")).complete
+
+
 def test_line_ends_and_a_byte_order_mark_do_not_count() -> None:
     plain = read("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  text: |\n    a\n    b\n")
     dressed = read(b"\xef\xbb\xbfapiVersion: v1\r\nkind: ConfigMap\r\nmetadata:\r\n  name: a\r\ndata:\r\n"

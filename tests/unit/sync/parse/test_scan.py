@@ -33,7 +33,6 @@ def test_a_plain_file_passes_as_text_without_its_byte_order_mark() -> None:
         (b"a: 1\nb: \xff\n", 2, "byte 0xff is not UTF-8"),
         (b"\xff\xfea\x00", 1, "UTF-16"),
         (b"\xfe\xff\x00a", 1, "UTF-16"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", 1, "Git LFS pointer"),
         (b"a: &a 1\nb: [*a, *a]\nc: [*a, *a]\n", 3, "more than 3 aliases"),
     ],
     ids=lambda value: value[:20] if isinstance(value, bytes) else None,

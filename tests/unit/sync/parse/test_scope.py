@@ -60,6 +60,16 @@ def test_a_file_in_an_ignored_folder_cannot_be_taken_back() -> None:
     assert not PathRules.of(b"notes/\n!notes/real.yaml\n").counts("notes/real.yaml")
 
 
+@pytest.mark.parametrize(
+    ("path", "held"),
+    [("vendor", True), ("deep/README.md", True), (".hidden", False), ("charts", False), ("charts/x", False)],
+)
+def test_what_is_no_document_is_looked_at_unless_it_is_hidden_or_ignored(path: str, held: bool) -> None:
+    rules = PathRules.of(b"charts/\n")
+    assert rules.holds(path, folder=True) is held
+    assert not rules.counts(path)
+
+
 def test_lines_that_are_no_patterns_are_passed_over() -> None:
     rules = PathRules.of(b"!\r\n\\\r\nb.yaml\r\n\xff\r\n")
     assert rules.counts("a.yaml")
