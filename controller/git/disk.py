@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.git.home import home_of
 from controller.git.repository import discard, lock_of, remove, unlocked
 
 GRACE = 600.0  # seconds since its last call in which a mirror counts as used: of an earlier process, or of another one
@@ -46,6 +47,8 @@ def evict(folder: Path, used: Collection[Path], quota: int) -> Usage:
     size = sum(mirror.size for mirror in found)
     evicted = []
     now = time.time()
+    for mirror in found:
+        clear_home(mirror.path)
     for mirror in sorted(found, key=lambda mirror: mirror.last):
         age = now - mirror.last
         if mirror.path in used or age < GRACE or (size <= quota and age < IDLE):
@@ -76,6 +79,14 @@ def found_at(path: Path) -> Found:
                 size += status.st_size if file.is_file() else 0
                 last = max(last, status.st_mtime if file == part else 0.0)
     return Found(path, size, last)
+
+
+def clear_home(path: Path) -> None:
+    """Remove the credentials that a killed process left, at the latest a minute after the next start."""
+    if home_of(path).exists():
+        with unlocked(path) as free:
+            if free:
+                remove(home_of(path))
 
 
 def parts(path: Path) -> list[Path]:

@@ -39,7 +39,10 @@ CLIENT_CERTIFICATE = re.compile(
     r"TLS fatal alert|alert certificate required|alert bad certificate|alert unknown ca|alert handshake failure|"
     r"[Cc]ertificate is required|X\.509 key or certificate file|PEM client certificate"
 )
-CUT_OFF = re.compile(r"getpeername\(\) failed|non-properly terminated|reset by peer|SSL_ERROR_SYSCALL|unexpected eof")
+CUT_OFF = re.compile(
+    r"getpeername\(\) failed|non-properly terminated|(Send|Recv) failure|recv error|reset by peer|Broken pipe|"
+    r"Empty reply|SSL_ERROR_SYSCALL|SSL_read|unexpected eof|unexpectedly closed"
+)
 UNAUTHORIZED = re.compile(r"Authentication failed for|could not read (Username|Password)")
 REDIRECT = re.compile(r"unable to update url base from redirection")
 NO_REPOSITORY = re.compile(

@@ -29,7 +29,7 @@ from controller.git.errors import (
     RepositoryTooLargeError,
 )
 from controller.git.libgit2 import UNREADABLE
-from controller.git.packs import MOST_PACKS, drop_packs, merge_packs, packed_bytes, small_packs
+from controller.git.packs import MOST_PACKS, drop_packs, loose_bytes, merge_packs, packed_bytes, small_packs
 from controller.git.push import Outcome, Pushed, PushOrder
 from controller.git.remote import UrlRules, check_address, check_url, printable
 from controller.git.repository import (
@@ -47,6 +47,7 @@ from controller.git.transports import transport_of
 from controller.git.worker import Worker
 
 MOST_BYTES = 1 << 30  # of a copy, unless the Fabric says otherwise
+LOOSE_BYTES = 64 << 20  # that a copy may have beside its packs: commits that were built here
 NAMED_BRANCHES = 5  # of the branches that are there, in the message about the one that is not
 
 
@@ -105,7 +106,7 @@ class Mirror:
         self._observe = observe
         self._turn = asyncio.Lock()
         self._next: dict[tuple[str, int], asyncio.Task[Head]] = {}
-        self._too_large: set[tuple[str, int]] = set()  # commits that were tried and did not fit, with the bytes
+        self._too_large: dict[tuple[str, int], str] = {}  # branch and bound → the commit that did not fit
 
     async def fetch(self, branch: str, most_bytes: int = MOST_BYTES) -> Head:
         """Where the branch is now, with everything it holds in the local copy, which has at most `most_bytes`.
@@ -188,7 +189,7 @@ class Mirror:
         """Look where the branch is, and bring what is missing."""
         session = self._transport.connect(repository, branch)
         tip = self._tip(session, branch)
-        if (tip, most_bytes) in self._too_large:
+        if self._too_large.get((branch, most_bytes)) == tip:
             raise RepositoryTooLargeError(too_large(printable(self.url), most_bytes))
         try:
             tip = self._brought(repository, session, branch, tip, most_bytes)
@@ -215,10 +216,12 @@ class Mirror:
             return tip
         except RepositoryTooLargeError:
             clear_leftovers(self.path)
-            if present:
+            if loose_bytes(self.path) > LOOSE_BYTES:  # a server without packs; what came of it would stay for ever
+                self._note_damage(proven=True)
+            elif present:
                 with suppress(RepositoryTooLargeError):
                     return self._brought_anew(branch, most_bytes)
-            self._too_large = {(tip, most_bytes)} | {known for known in self._too_large if known[1] != most_bytes}
+            self._too_large[branch, most_bytes] = tip
             raise RepositoryTooLargeError(too_large(printable(self.url), most_bytes)) from None
 
     def _brought_anew(self, branch: str, most_bytes: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pygit2
@@ -29,6 +30,21 @@ def small_packs(path: Path) -> list[Path]:
 def packed_bytes(path: Path) -> int:
     """How much the copy's packs hold. What is not packed are a few commits that were built here."""
     return sum(pack.stat().st_size for pack in (path / "objects" / "pack").glob("pack-*.pack"))
+
+
+def loose_bytes(path: Path) -> int:
+    """How much the copy's objects outside of packs hold."""
+    return sum(file.stat().st_size for file in (path / "objects").glob("[0-9a-f][0-9a-f]/*"))
+
+
+def all_bytes(path: Path) -> int:
+    """How much the copy's objects hold just now, also while a fetch writes them."""
+    total = 0
+    for folder, _, files in os.walk(path / "objects"):
+        for name in files:
+            with suppress(OSError):  # renamed meanwhile
+                total += os.stat(f"{folder}/{name}").st_size  # noqa: PTH116 - ten times as fast
+    return total
 
 
 def merge_packs(repository: pygit2.Repository, path: Path, small: list[Path]) -> list[Path]:

@@ -66,7 +66,9 @@ def run_program(
     _running.add(process)
     try:
         output, said = _listen(process, pulse, patience)
-        return Answer(process.wait(), output.decode(errors="replace"), said.decode(errors="replace"))
+        return Answer(process.wait(patience), output.decode(errors="replace"), said.decode(errors="replace"))
+    except subprocess.TimeoutExpired:
+        raise UnreachableError(f"{command[0]} does not end; it is tried again") from None
     finally:
         _end(process)
         _running.discard(process)
@@ -99,9 +101,8 @@ def _listen(process: subprocess.Popen[bytes], pulse: Pulse, patience: float) -> 
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill whatever is left of the group: also what the program started and did not wait for."""
-    with suppress(ProcessLookupError, PermissionError):  # macOS says "not permitted" where only a zombie is left
-        os.killpg(process.pid, signal.SIGKILL)
+    """Kill the program with all that it started, unless it has ended."""
+    _kill_group(process)
     process.wait()
     for stream in (process.stdout, process.stderr):
         if stream is not None:
@@ -112,5 +113,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _end_all() -> None:
     """The threads that wait for these programs are daemons, and are not asked when the process ends."""
     for process in list(_running):
-        with suppress(ProcessLookupError, PermissionError):
+        _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:  # else its number may belong to somebody else by now
+        with suppress(ProcessLookupError, PermissionError):  # macOS says "not permitted" where only a zombie is left
             os.killpg(process.pid, signal.SIGKILL)

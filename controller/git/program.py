@@ -7,6 +7,7 @@ own, so that one tenant's known hosts and authorities vouch for nobody else's re
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 
 import pygit2
@@ -22,7 +23,8 @@ from controller.git.errors import (
 )
 from controller.git.gitwords import CUT_OFF, TOO_LARGE, certificate_wanted, server_words, shortened, told_error
 from controller.git.home import Home, made_home
-from controller.git.process import Answer, run_program
+from controller.git.packs import all_bytes
+from controller.git.process import TICK, Answer, run_program
 from controller.git.push import Outcome, Pushed, PushOrder, Refused, check_order, one_line, settled
 from controller.git.remote import address_of, is_ssh, printable
 from controller.git.transport import CONNECT_TIMEOUT, Pulse, Remote, too_large
@@ -56,6 +58,34 @@ class ProgramSession:
         return self._program.fetch(branch, reference, most_bytes)
 
 
+class Scale:
+    """A pulse that weighs the copy while it grows. A server without packs sends many small files, which no bound on a
+    single file stops."""
+
+    def __init__(self, remote: Remote, pulse: Pulse, most_bytes: int) -> None:
+        self._remote = remote
+        self._pulse = pulse
+        self._most_bytes = most_bytes
+        self._before = all_bytes(remote.path)
+        self._weighed = 0.0
+
+    def beat(self) -> None:
+        """Something moved: weigh, but not each time."""
+        self._pulse.beat()
+        if time.monotonic() - self._weighed > TICK:
+            self._weigh()
+
+    def check(self) -> None:
+        """Nothing moved."""
+        self._pulse.check()
+        self._weigh()
+
+    def _weigh(self) -> None:
+        self._weighed = time.monotonic()
+        if all_bytes(self._remote.path) - self._before > self._most_bytes:
+            raise RepositoryTooLargeError(too_large(printable(self._remote.url), self._most_bytes))
+
+
 class Program:
     """A remote that is spoken to by the git program."""
 
@@ -73,10 +103,12 @@ class Program:
         """Bring a branch into the copy; the commit's id."""
         with made_home(self._checked()) as home:
             command = [*FETCH, self._remote.url, f"+refs/heads/{branch}:{reference}"]
-            answer = self._run(home, command, most_bytes)
+            scale = Scale(self._remote, self._pulse, most_bytes)
+            answer = self._run(home, command, most_bytes, scale)
             if answer.code and TOO_LARGE.search(answer.said):
                 raise RepositoryTooLargeError(too_large(printable(self._remote.url), most_bytes))
             self._check(answer)
+            scale.check()
             found = self._run(home, ["git", "rev-parse", "--verify", reference])
             self._check(found)
             return found.output.strip()
@@ -113,13 +145,13 @@ class Program:
         self._check(answer)
         return {name: commit for commit, name in HEAD.findall(answer.output)}
 
-    def _run(self, home: Home, command: list[str], most_bytes: int = 0) -> Answer:
+    def _run(self, home: Home, command: list[str], most_bytes: int = 0, pulse: Pulse | None = None) -> Answer:
         try:
             return run_program(
                 command,
                 folder=home.folder,
                 env=home.env,
-                pulse=self._pulse,
+                pulse=pulse or self._pulse,
                 patience=self._remote.timeout,
                 most_bytes=most_bytes,
             )

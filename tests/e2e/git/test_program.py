@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,9 +23,11 @@ from controller.git.errors import (
     HostKeyMismatchError,
     HostKeyUnknownError,
     RepositoryNotFoundError,
+    RepositoryTooLargeError,
     UnreachableError,
 )
 from controller.git.mirrors import Mirrors
+from controller.git.program import Program
 from controller.git.proxy import Proxy
 from controller.git.push import Pushed, Refused
 from controller.git.remote import UrlRules
@@ -30,7 +36,7 @@ from tests.support.ssh import SshGitServer, SshKey, new_key
 from tests.support.stamps import stamp
 from tests.support.tls import client_secret, server_context
 from tests.support.wait import eventually
-from tests.support.worktree import WorkTree
+from tests.support.worktree import WorkTree, git
 
 LOOSE = UrlRules(allow_insecure=True)
 
@@ -150,6 +156,28 @@ def commands(url: str) -> list[Path]:
         except OSError:
             continue
     return found
+
+
+async def test_a_server_without_packs_is_bounded_as_a_whole(
+    tmp_path: Path, server: GitServer, person: WorkTree
+) -> None:
+    """The dumb protocol: many files, of which each is small."""
+    files: dict[str, str | bytes | None] = {f"{number}.bin": os.urandom(40_000) for number in range(5)}
+    head = person.publish(files)
+    bare = server.path_of("demo")
+    assert list(bare.glob("objects/pack/*.pack")) == [], "a push of few objects leaves them as files"
+    git("update-server-info", cwd=bare)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(server.root))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as plain:
+        serving = threading.Thread(target=plain.serve_forever, args=(0.01,))
+        serving.start()
+        mirrors = Mirrors(tmp_path / "mirrors", LOOSE, 20, make_transport=Program)
+        mirror = mirrors.get(f"http://127.0.0.1:{plain.server_port}/demo.git")
+        with pytest.raises(RepositoryTooLargeError):
+            await mirror.fetch("main", 100_000)
+        assert (await mirror.fetch("main", 1_000_000)).commit == head
+        plain.shutdown()
+        serving.join()
 
 
 # ---- proxies ----

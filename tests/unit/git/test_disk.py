@@ -72,6 +72,17 @@ def test_what_a_killed_process_left_beside_goes_too(tmp_path: Path) -> None:
     assert [left.name for left in tmp_path.iterdir()] == ["something else"]
 
 
+def test_credentials_that_a_killed_process_left_go_at_once_and_no_others(tmp_path: Path) -> None:
+    killed, working = copy(tmp_path, "a", KB, 0), copy(tmp_path, "b", KB, 0)
+    for path in (killed, working):
+        path.with_suffix(".home").mkdir()
+    with exclusive(working):
+        assert evict(tmp_path, {killed, working}, 10 * KB).evicted == ()
+    assert not killed.with_suffix(".home").exists()
+    assert working.with_suffix(".home").exists()
+    assert (killed / "pack").exists()
+
+
 def test_one_that_somebody_works_on_is_left(tmp_path: Path) -> None:
     path = copy(tmp_path, "a", KB, IDLE * 2)
     with exclusive(path):
