@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -78,6 +79,25 @@ def test_one_that_hangs_is_killed_with_all_it_started(tmp_path: Path, script: st
 def test_one_that_nobody_waits_for_is_killed_with_all_it_started(tmp_path: Path) -> None:
     with pytest.raises(InterruptedError):
         run("sh", "-c", SILENT, folder=tmp_path, pulse=Patient(leaves=3))
+    wait_until(lambda: ended(tmp_path))
+
+
+LEAVING = """
+import os, sys, threading, time
+from pathlib import Path
+from tests.unit.git.test_process import SILENT, run
+
+folder = Path(sys.argv[1])
+threading.Thread(target=lambda: run("sh", "-c", SILENT, folder=folder), daemon=True).start()
+while not (folder / "self").exists() or not (folder / "self").read_text():
+    time.sleep(0.01)
+"""
+
+
+def test_what_runs_ends_with_this_process(tmp_path: Path) -> None:
+    """The threads that wait for programs are daemons: nobody waits for them at the end."""
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-c", LEAVING, str(tmp_path)], cwd=root, check=True, timeout=60)
     wait_until(lambda: ended(tmp_path))
 
 
