@@ -87,6 +87,10 @@ class StatusWriter:
             self._clock.now() + after, lambda: self._supervisor.start(f"status of {key}", show())
         )
 
+    def latest(self, resource: Resource, body: Json) -> Json:
+        """The newest status that is known of the object seen as `body`: what was written may not have come back yet."""
+        return self._known(_key(resource, body), body).status
+
     def forget(self, key: ObjectKey) -> None:
         """The object is gone."""
         self._withdraw(key)
@@ -99,10 +103,7 @@ class StatusWriter:
             announced.timer.cancel()
 
     async def _write(self, resource: Resource, key: ObjectKey, body: Json, desired: Json) -> bool:
-        seen = _seen(body)
-        written = self._written.get(key)
-        newer = written and written.uid == seen.uid and written.resource_version > seen.resource_version
-        known = written if written and newer else seen
+        seen, known = _seen(body), self._known(key, body)
         target = settled(desired, known.status)
         if not is_news(known.status, target):
             return False
@@ -114,6 +115,11 @@ class StatusWriter:
             return False
         self._written[key] = _Known(seen.uid, int(version), target)
         return True
+
+    def _known(self, key: ObjectKey, body: Json) -> _Known:
+        seen, written = _seen(body), self._written.get(key)
+        newer = written and written.uid == seen.uid and written.resource_version > seen.resource_version
+        return written if written and newer else seen
 
 
 def _key(resource: Resource, body: Json) -> ObjectKey:

@@ -33,12 +33,12 @@ class Reporter:
 
     def announce(self, body: Json) -> None:
         """A run begins: it is shown if it takes long."""
-        self._tools.statuses.announce(FABRICS, body, progress_status(body, self._tools.now()))
+        self._tools.statuses.announce(FABRICS, body, progress_status(self._current(body), self._tools.now()))
 
     async def report(self, body: Json, service: FabricService, run: Run) -> None:
         """Tell what a run found and did. A status that cannot be written becomes the run's problem."""
         tools, state = self._tools, service.state
-        previous = Fabric.from_object(body).status
+        previous = Fabric.from_object(self._current(body)).status
         findings = findings_of(state, service.finding(run))
         now = tools.now()
         fetched = run.fetched if run.problem is None else ""
@@ -51,6 +51,10 @@ class Reporter:
         self._measure(run, state)
         if run.did_something:
             await self._remember(service, run, findings)
+
+    def _current(self, body: Json) -> Json:
+        """The Fabric with the status that was written last: the watch may be behind, and old conditions return."""
+        return body | {"status": self._tools.statuses.latest(FABRICS, body)}
 
     def _measure(self, run: Run, state: FabricState) -> None:
         metrics = self._tools.metrics
@@ -82,5 +86,5 @@ class Reporter:
 
     async def report_stall(self, body: Json, error: TandemError) -> None:
         """Tell of a Fabric whose spec cannot be worked with."""
-        await self._tools.statuses.write(FABRICS, body, stalled_status(body, error, self._tools.now()))
+        await self._tools.statuses.write(FABRICS, body, stalled_status(self._current(body), error, self._tools.now()))
         announce_stall(self._tools.announcer, FABRICS, body, error)

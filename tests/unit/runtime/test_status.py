@@ -123,6 +123,17 @@ class TestWrite:
         assert await writer.write(FABRICS, server.body(), {"a": 1})
         assert server.writes == [("uid-1", {"a": 1})]
 
+    async def test_the_newest_status_is_known_before_a_watch_has_shown_it(
+        self, writer: StatusWriter, server: Server
+    ) -> None:
+        before = server.body()
+        assert writer.latest(FABRICS, before) == {}
+        await writer.write(FABRICS, before, {"a": 1})
+        assert writer.latest(FABRICS, before) == {"a": 1}
+        server.version, server.status = 99, {"a": 2}  # somebody else's
+        assert writer.latest(FABRICS, server.body()) == {"a": 2}
+        assert writer.latest(FABRICS, server.body("uid-2") | {"status": {}}) == {}
+
     async def test_an_equal_status_is_silent(self, writer: StatusWriter, server: Server) -> None:
         await writer.write(FABRICS, server.body(), {"a": 1})
         assert not await writer.write(FABRICS, server.body(), {"a": 1})
