@@ -29,6 +29,7 @@ from controller.kube.events import EventRecorder
 from controller.kube.kinds import FABRICS, SYNC_CONFLICTS, SYNC_JOBS
 from controller.kube.pool import ReflectorPool
 from controller.kube.resources import CRDS
+from controller.kube.secrets import SecretReader
 from controller.objects import ObjectKey
 from controller.runtime.configs import Change as ConfigChange
 from controller.runtime.configs import ConfigCache
@@ -50,6 +51,7 @@ from controller.sync.schemas import Schemas
 from controller.sync.source import SourceReader
 from controller.sync.tidying import tidy
 from controller.sync.tools import Tools
+from controller.sync.trust import Trust
 from controller.sync.writeback import WriteBack
 from controller.web.app import serving
 from controller.web.probes import add_probes
@@ -95,6 +97,7 @@ async def assembled(
         stack.callback(mirrors.close)
         recorder = EventRecorder(client, dropped=metrics.event_dropped)
         stack.push_async_callback(recorder.close)
+        secrets = SecretReader(client, time.monotonic)
         installation = (
             await installation_of(settings, client, writer, store)
             if makes_identity
@@ -108,7 +111,8 @@ async def assembled(
             writer=writer,
             discovery=discovery,
             pool=pool,
-            source=SourceReader(client, mirrors, parser, settings.bounds, time.monotonic),
+            source=SourceReader(secrets, mirrors, parser, settings.bounds),
+            trust=Trust(secrets),
             parser=parser,
             writeback=WriteBack(parser, installation.id),
             applier=Applier(client, writer),
@@ -150,7 +154,8 @@ async def looking_at_git(settings: Settings, client: KubeClient) -> AsyncIterato
         rules = _url_rules(settings, client.server)
         mirrors = Mirrors(Path(scratch), rules, settings.git_timeout, proxy=_proxy(settings))
         try:
-            yield SourceReader(client, mirrors, ParserPool(settings.bounds), settings.bounds, time.monotonic)
+            secrets = SecretReader(client, time.monotonic)
+            yield SourceReader(secrets, mirrors, ParserPool(settings.bounds), settings.bounds)
         finally:
             mirrors.close()
 

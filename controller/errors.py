@@ -28,6 +28,7 @@ class Reason(StrEnum):
     CERTIFICATE_INVALID = "CertificateInvalid"
     HOST_KEY_MISMATCH = "HostKeyMismatch"
     HOST_KEY_UNKNOWN = "HostKeyUnknown"
+    SIGNATURE_INVALID = "SignatureInvalid"
     PUSH_REJECTED = "PushRejected"
     REPOSITORY_TOO_LARGE = "RepositoryTooLarge"
     NEEDS_RENDERING = "NeedsRendering"

@@ -65,6 +65,7 @@ SOURCE_REASONS = frozenset(
         Reason.CERTIFICATE_INVALID,
         Reason.HOST_KEY_MISMATCH,
         Reason.HOST_KEY_UNKNOWN,
+        Reason.SIGNATURE_INVALID,
         Reason.PUSH_REJECTED,
         Reason.REPOSITORY_TOO_LARGE,
         Reason.NEEDS_RENDERING,

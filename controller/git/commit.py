@@ -7,7 +7,7 @@ two names that differ only in upper and lower case.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pygit2
@@ -18,6 +18,10 @@ from controller.git.paths import check_path, folded
 from controller.git.snapshot import commit_at
 
 NEW_FILE = int(FileMode.BLOB)
+
+
+Sign = Callable[[bytes], str]
+"""Makes the signature of a commit's bytes, in its armor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,13 @@ def build_commit(
     changes: Mapping[str, bytes | None],
     message: str,
     stamp: Stamp,
+    sign: Sign | None = None,
 ) -> str:
     """Write the commit that puts `changes` (path from the root → content, or None to delete) on top of `parent`.
 
     Returns its id, or `parent` if nothing differs. `parent` None makes a first commit. A file keeps its mode, a new one
-    is 0644; deleting what is not there is no change. PathRefusedError names the first path that must not be written.
+    is 0644; deleting what is not there is no change. `sign` makes the signature that the commit carries.
+    PathRefusedError names the first path that must not be written.
     """
     for path in sorted(changes):
         check_path(path, directory)
@@ -65,7 +71,11 @@ def build_commit(
     if parent and base is not None and tree == base.id:
         return parent
     author, committer = signature(stamp.author, stamp.time), signature(stamp.committer, stamp.time)
-    return str(repository.create_commit(None, author, committer, message, tree, [parent] if parent else []))
+    parents: list[pygit2.Oid | str] = [parent] if parent else []
+    if sign is None:
+        return str(repository.create_commit(None, author, committer, message, tree, parents))
+    unsigned = str(repository.create_commit_string(author, committer, message, tree, parents))
+    return str(repository.create_commit_with_signature(unsigned, sign(unsigned.encode()), "gpgsig"))
 
 
 def folder_of(changes: Mapping[str, bytes | None]) -> Folder:

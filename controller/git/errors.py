@@ -12,6 +12,7 @@
     │   ├── CertificateInvalidError    TLS does not vouch for the server
     │   ├── HostKeyMismatchError       ssh: the server is not the one that known_hosts names
     │   ├── HostKeyUnknownError        ssh: known_hosts does not name the server, or there is none
+    │   ├── SignatureInvalidError      a commit or tag that no trusted key vouches for, or no usable keys
     │   ├── RepositoryTooLargeError    more bytes or files, or folders within each other, than are taken
     │   ├── UnreachableError           no connection, no answer in time, 429, 5xx, an answer cut off
     │   └── MirrorDamagedError         the local copy is incomplete; the next fetch makes it anew
@@ -53,6 +54,13 @@ class RepositoryNotFoundError(WaitingError):
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.REPOSITORY_NOT_FOUND, message)
+
+
+class SignatureInvalidError(WaitingError):
+    """A commit or a tag that no trusted key vouches for, or a Secret without usable keys."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.SIGNATURE_INVALID, message)
 
 
 class BranchNotFoundError(WaitingError):

@@ -44,6 +44,7 @@ from controller.git.push import (
 )
 from controller.git.remote import printable
 from controller.git.transport import (
+    ALL_TAGS,
     CONNECT_TIMEOUT,
     Pulse,
     Remote,
@@ -162,12 +163,13 @@ class Libgit2Session:
         self._pulse = pulse
         self.references = advertised(connection)
 
-    def fetch(self, branch: str, reference: str, most_bytes: int) -> str:
-        """Bring a branch; one request more."""
+    def fetch(self, branch: str, reference: str, most_bytes: int, *, tags: bool = False) -> str:
+        """Bring a branch, and tags; one request more."""
         send_at_once()
         try:
             callbacks = Callbacks(self._remote, self._pulse, most_bytes)
-            self._connection.fetch([f"+refs/heads/{branch}:{reference}"], callbacks=callbacks)
+            more = [ALL_TAGS] if tags else []
+            self._connection.fetch([f"+refs/heads/{branch}:{reference}", *more], callbacks=callbacks)
         except FAILED as error:
             raise transfer_error(error, self._remote.url, self._remote.credentials) from None
         return self.references[f"refs/heads/{branch}"]
@@ -180,8 +182,8 @@ class Libgit2:
         self._remote = remote
         self._pulse = pulse
 
-    def connect(self, repository: pygit2.Repository, branch: str) -> Libgit2Session:
-        """One request, which brings all branches."""
+    def connect(self, repository: pygit2.Repository, branch: str, *, tags: bool = False) -> Libgit2Session:
+        """One request, which brings all branches, and all tags."""
         connection = connected(repository, Callbacks(self._remote, self._pulse))
         return Libgit2Session(connection, self._remote, self._pulse)
 

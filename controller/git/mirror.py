@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
 from typing import TypeVar
@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import pygit2
 
-from controller.git.commit import Stamp, build_commit
+from controller.git.commit import Sign, Stamp, build_commit
 from controller.git.errors import (
     BranchNotFoundError,
     EmptyRepositoryError,
@@ -48,6 +48,7 @@ from controller.git.worker import Worker
 
 MOST_BYTES = 1 << 30  # of a copy, unless the Fabric says otherwise
 LOOSE_BYTES = 64 << 20  # that a copy may have beside its packs: commits that were built here
+MOST_TAGS = 10_000  # each is read at every look
 NAMED_BRANCHES = 5  # of the branches that are there, in the message about the one that is not
 
 
@@ -62,11 +63,21 @@ class Condition(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a branch is: the commit, and the tree of the repository's root."""
+    """Where a branch is: the commit, and the tree of the repository's root. `tags`: name to id, if they were wanted."""
 
     branch: str
     commit: str
     tree: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a fetch brings: a branch, within so many bytes, and the tags of the repository or not."""
+
+    branch: str
+    most_bytes: int
+    tags: bool
 
 
 def local_reference(branch: str) -> str:
@@ -105,16 +116,17 @@ class Mirror:
         self._condition = Condition.UNSEEN
         self._observe = observe
         self._turn = asyncio.Lock()
-        self._next: dict[tuple[str, int], asyncio.Task[Head]] = {}
-        self._too_large: dict[tuple[str, int], str] = {}  # branch and bound → the commit that did not fit
+        self._next: dict[Wanted, asyncio.Task[Head]] = {}
+        self._too_large: dict[Wanted, tuple[str, dict[str, str]]] = {}  # → the commit and tags that did not fit
 
-    async def fetch(self, branch: str, most_bytes: int = MOST_BYTES) -> Head:
+    async def fetch(self, branch: str, most_bytes: int = MOST_BYTES, *, tags: bool = False) -> Head:
         """Where the branch is now, with everything it holds in the local copy, which has at most `most_bytes`.
 
+        `tags`: with all tags of the repository, and what they hold.
         One request if it has not moved. Callers who come before a fetch has begun share it; later ones share the next,
         since the branch may have moved after this one looked. Raises the errors of errors.py.
         """
-        wanted = (branch, most_bytes)
+        wanted = Wanted(branch, most_bytes, tags)
         task = self._next.get(wanted)
         if task is None:
             task = self._next[wanted] = asyncio.create_task(self._fetch_next(wanted), name=f"fetch {branch}")
@@ -126,10 +138,16 @@ class Mirror:
         return await self._worker.run(partial(self._find, branch), f"the look at {printable(self.url)}")
 
     async def build_commit(
-        self, parent: str | None, directory: str, changes: Mapping[str, bytes | None], message: str, stamp: Stamp
+        self,
+        parent: str | None,
+        directory: str,
+        changes: Mapping[str, bytes | None],
+        message: str,
+        stamp: Stamp,
+        sign: Sign | None = None,
     ) -> str:
         """Build a commit in the local copy (see commit.build_commit); nothing is sent."""
-        job = partial(self._build, parent, directory, changes, message, stamp)
+        job = partial(self._build, parent, directory, changes, message, stamp, sign)
         return await self._worker.run(job, f"building a commit for {printable(self.url)}")
 
     async def push(self, commit: str, branch: str, expected: str | None) -> Outcome:
@@ -150,11 +168,11 @@ class Mirror:
         self.close()
         self._worker.post(self._discard)
 
-    async def _fetch_next(self, wanted: tuple[str, int]) -> Head:
+    async def _fetch_next(self, wanted: Wanted) -> Head:
         """Wait for the fetch that is under way, then begin: from here on new callers have to wait for another."""
         async with self._turn:
             del self._next[wanted]
-            return await self._call("fetch", partial(self._fetch, *wanted), f"the fetch from {printable(self.url)}")
+            return await self._call("fetch", partial(self._fetch, wanted), f"the fetch from {printable(self.url)}")
 
     async def _call(self, call: str, job: Callable[[], T], what: str) -> T:
         """A network call in the worker, told to the observer."""
@@ -174,44 +192,46 @@ class Mirror:
         with exclusive(self.path):
             return self._tip(self._transport.connect(self._usable_copy(), branch), branch)
 
-    def _fetch(self, branch: str, most_bytes: int) -> Head:
+    def _fetch(self, wanted: Wanted) -> Head:
         """Fetch into the copy. If that is to blame for a failure: again into a mended one, then into a new one."""
         self._check_address()
         with exclusive(self.path):
             for proven in (False, True):
                 try:
-                    return self._fetch_into(self._usable_copy(), branch, most_bytes)
+                    return self._fetch_into(self._usable_copy(), wanted)
                 except MirrorDamagedError:
                     self._note_damage(proven)
-            return self._fetch_into(self._usable_copy(), branch, most_bytes)
+            return self._fetch_into(self._usable_copy(), wanted)
 
-    def _fetch_into(self, repository: pygit2.Repository, branch: str, most_bytes: int) -> Head:
+    def _fetch_into(self, repository: pygit2.Repository, wanted: Wanted) -> Head:
         """Look where the branch is, and bring what is missing."""
-        session = self._transport.connect(repository, branch)
-        tip = self._tip(session, branch)
-        if self._too_large.get((branch, most_bytes)) == tip:
-            raise RepositoryTooLargeError(too_large(printable(self.url), most_bytes))
+        session = self._transport.connect(repository, wanted.branch, tags=wanted.tags)
+        tip, tags = self._tip(session, wanted.branch), self._tags(session) if wanted.tags else {}
+        if self._too_large.get(wanted) == (tip, tags):
+            raise RepositoryTooLargeError(too_large(printable(self.url), wanted.most_bytes))
         try:
-            tip = self._brought(repository, session, branch, tip, most_bytes)
-            return Head(branch, tip, str(self._copy.opened()[tip].peel(pygit2.Tree).id))
+            tip = self._brought(repository, session, tip, tags, wanted)
+            return Head(wanted.branch, tip, str(self._copy.opened()[tip].peel(pygit2.Tree).id), tags)
         except UNREADABLE as error:
             raise MirrorDamagedError(f"the local copy of {printable(self.url)} cannot be used ({error})") from None
 
-    def _brought(self, repository: pygit2.Repository, session: Session, branch: str, tip: str, most_bytes: int) -> str:
+    def _brought(
+        self, repository: pygit2.Repository, session: Session, tip: str, tags: dict[str, str], wanted: Wanted
+    ) -> str:
         """Have the branch in the copy, within its bounds; the commit it is at by then.
 
         What does not fit beside what is there may fit alone: history that was rewritten is kept, and counts.
         """
-        here = local_reference(branch)
+        here, most_bytes = local_reference(wanted.branch), wanted.most_bytes
         present = packed_bytes(self.path)
-        if tip in repository.odb and present <= most_bytes:
+        if present <= most_bytes and all(one in repository.odb for one in (tip, *tags.values())):
             if here not in repository.references or str(repository.references[here].target) != tip:
                 repository.references.create(here, tip, force=True)
             return tip
         try:
             if present >= most_bytes:
                 raise RepositoryTooLargeError("there is no room left")
-            tip = session.fetch(branch, here, most_bytes - present)
+            tip = session.fetch(wanted.branch, here, most_bytes - present, tags=wanted.tags)
             self._tidied(repository)
             return tip
         except RepositoryTooLargeError:
@@ -220,18 +240,20 @@ class Mirror:
                 self._note_damage(proven=True)
             elif present:
                 with suppress(RepositoryTooLargeError):
-                    return self._brought_anew(branch, most_bytes)
-            self._too_large[branch, most_bytes] = tip
+                    return self._brought_anew(wanted)
+            self._too_large[wanted] = (tip, tags)
             raise RepositoryTooLargeError(too_large(printable(self.url), most_bytes)) from None
 
-    def _brought_anew(self, branch: str, most_bytes: int) -> str:
+    def _brought_anew(self, wanted: Wanted) -> str:
         """Fetch into a new copy, which takes the place of the old one only if it is within bounds."""
         aside = self.path.with_suffix(".aside")
         make_bare(aside)
         try:
             repository = Copy(aside).opened()
-            session = self._make_transport(replace(self._remote, path=aside), self._worker).connect(repository, branch)
-            tip = session.fetch(branch, local_reference(branch), most_bytes)
+            transport = self._make_transport(replace(self._remote, path=aside), self._worker)
+            session = transport.connect(repository, wanted.branch, tags=wanted.tags)
+            here = local_reference(wanted.branch)
+            tip = session.fetch(wanted.branch, here, wanted.most_bytes, tags=wanted.tags)
             repository.free()
             self._copy.close()
             replace_copy(self.path, aside)
@@ -252,6 +274,18 @@ class Mirror:
         with self.snapshot.closed():
             drop_packs(self.path, merged)
 
+    def _tags(self, session: Session) -> dict[str, str]:
+        """Name to id of what the server has as tags, annotated or not."""
+        start = "refs/tags/"
+        found = {name.removeprefix(start): at for name, at in session.references.items() if name.startswith(start)}
+        tags = {name: at for name, at in found.items() if not name.endswith("^{}")}
+        if len(tags) > MOST_TAGS:
+            raise RepositoryTooLargeError(
+                f"{printable(self.url)} has {len(tags)} tags, more than the {MOST_TAGS} that are looked at; delete old "
+                "ones, or use verify mode Head"
+            )
+        return tags
+
     def _tip(self, session: Session, branch: str) -> str:
         """The commit that the server says the branch is at."""
         place, references = printable(self.url), session.references
@@ -266,13 +300,19 @@ class Mirror:
         )
 
     def _build(
-        self, parent: str | None, directory: str, changes: Mapping[str, bytes | None], message: str, stamp: Stamp
+        self,
+        parent: str | None,
+        directory: str,
+        changes: Mapping[str, bytes | None],
+        message: str,
+        stamp: Stamp,
+        sign: Sign | None,
     ) -> str:
         """Build a commit. Without a parent this may be the first use of the copy."""
         with exclusive(self.path):
             repository = self._usable_copy()
             try:
-                return build_commit(repository, parent, directory, changes, message, stamp)
+                return build_commit(repository, parent, directory, changes, message, stamp, sign)
             except UNREADABLE as error:
                 self._note_damage(proven=not isinstance(error, KeyError))
                 raise MirrorDamagedError(f"no commit can be built on {parent} ({error}); fetch again") from None

@@ -27,9 +27,9 @@ from controller.git.packs import all_bytes
 from controller.git.process import TICK, Answer, run_program
 from controller.git.push import Outcome, Pushed, PushOrder, Refused, check_order, one_line, settled
 from controller.git.remote import address_of, is_ssh, printable
-from controller.git.transport import CONNECT_TIMEOUT, Pulse, Remote, too_large
+from controller.git.transport import ALL_TAGS, CONNECT_TIMEOUT, Pulse, Remote, too_large
 
-HEAD = re.compile(r"([0-9a-f]{40})\t(refs/heads/\S+)")
+HEAD = re.compile(r"([0-9a-f]{40})\t(refs/(?:heads|tags)/\S+)")
 VERDICT = re.compile(r"^([ +*=!-])\t\S*:(\S+)\t(.*)$", re.MULTILINE)  # git push --porcelain
 TAKEN = frozenset(" +*=")  # moved, moved by the lease, made, or there already
 
@@ -53,9 +53,9 @@ class ProgramSession:
         self._program = program
         self.references = references
 
-    def fetch(self, branch: str, reference: str, most_bytes: int) -> str:
+    def fetch(self, branch: str, reference: str, most_bytes: int, *, tags: bool = False) -> str:
         """Bring a branch: where it is now, which may be further than where it was seen."""
-        return self._program.fetch(branch, reference, most_bytes)
+        return self._program.fetch(branch, reference, most_bytes, tags=tags)
 
 
 class Scale:
@@ -93,16 +93,16 @@ class Program:
         self._remote = remote
         self._pulse = pulse
 
-    def connect(self, repository: pygit2.Repository, branch: str) -> ProgramSession:
+    def connect(self, repository: pygit2.Repository, branch: str, *, tags: bool = False) -> ProgramSession:
         """Ask for one branch; for all of them if it is not there. `repository` is not needed: the copy is."""
         with made_home(self._checked()) as home:
-            references = self._look(home, f"refs/heads/{branch}")
+            references = self._look(home, f"refs/heads/{branch}", *(["refs/tags/*"] if tags else []))
             return ProgramSession(self, references if f"refs/heads/{branch}" in references else self._look(home))
 
-    def fetch(self, branch: str, reference: str, most_bytes: int) -> str:
-        """Bring a branch into the copy; the commit's id."""
+    def fetch(self, branch: str, reference: str, most_bytes: int, *, tags: bool = False) -> str:
+        """Bring a branch into the copy, and tags; the commit's id."""
         with made_home(self._checked()) as home:
-            command = [*FETCH, self._remote.url, f"+refs/heads/{branch}:{reference}"]
+            command = [*FETCH, self._remote.url, f"+refs/heads/{branch}:{reference}", *([ALL_TAGS] if tags else [])]
             scale = Scale(self._remote, self._pulse, most_bytes)
             answer = self._run(home, command, most_bytes, scale)
             if answer.code and TOO_LARGE.search(answer.said):
@@ -139,9 +139,9 @@ class Program:
             return None
         raise error
 
-    def _look(self, home: Home, reference: str = "") -> dict[str, str]:
-        """Branches of the server: one, or all."""
-        answer = self._run(home, ["git", "ls-remote", "--heads", "--", self._remote.url, *filter(None, [reference])])
+    def _look(self, home: Home, *patterns: str) -> dict[str, str]:
+        """References of the server: those that fit, or all branches."""
+        answer = self._run(home, ["git", "ls-remote", "--", self._remote.url, *(patterns or ("refs/heads/*",))])
         self._check(answer)
         return {name: commit for commit, name in HEAD.findall(answer.output)}
 

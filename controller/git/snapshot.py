@@ -23,6 +23,7 @@ from controller.git.errors import MirrorDamagedError, ObjectMissingError
 from controller.git.libgit2 import UNREADABLE
 from controller.git.paths import normalized_directory
 from controller.git.repository import Copy
+from controller.git.signatures import Signed, signed_commit, signed_tag
 from controller.git.trees import Entry, FileChange, bounded, count_files, differences, files
 
 MOST_COMMITS = 1_000  # of one look into history
@@ -39,6 +40,16 @@ class Commit:
     message: str
     author: str
     time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """An annotated tag as it was made: its name, the commit it stands for, and when, in seconds since 1970."""
+
+    name: str
+    commit: str
+    time: int
+    signed: Signed
 
 
 class Snapshot:
@@ -117,6 +128,20 @@ class Snapshot:
         """One commit by its id."""
         with self._reading() as repository:
             return to_commit(commit_at(repository, commit))
+
+    def signed_commit(self, commit: str) -> Signed:
+        """What a commit's signature is of, and the signature."""
+        with self._reading() as repository:
+            return signed_commit(repository.odb.read(commit_at(repository, commit).id)[1])
+
+    def tag(self, tag: str) -> Tag | None:
+        """An annotated tag of a commit, by its id; None where the id is something else's, such as a commit's."""
+        with self._reading() as repository:
+            found = repository[tag]
+            if not isinstance(found, pygit2.Tag) or repository.odb.read_header(found.target)[0] != ObjectType.COMMIT:
+                return None
+            time = found.tagger.time if found.tagger else 0
+            return Tag(found.name or "", str(found.target), time, signed_tag(repository.odb.read(found.id)[1]))
 
     def is_ancestor(self, ancestor: str, commit: str) -> bool:
         """Whether `ancestor` is `commit` or in its history. One that the copy does not hold is in nobody's."""

@@ -19,6 +19,7 @@ from controller.git.credentials import Credentials
 from controller.git.errors import AuthenticationFailedError, RepositoryNotFoundError, UnreachableError
 from controller.git.push import Outcome, PushOrder
 
+ALL_TAGS = "+refs/tags/*:refs/tags/*"
 CONNECT_TIMEOUT = 10.0  # seconds; a host that is there answers sooner
 
 
@@ -51,8 +52,10 @@ class Session(Protocol):
     def references(self) -> Mapping[str, str]:
         """Full name to id: the branch that was asked for, if it is there; if it is not, all branches."""
 
-    def fetch(self, branch: str, reference: str, most_bytes: int) -> str:
+    def fetch(self, branch: str, reference: str, most_bytes: int, *, tags: bool = False) -> str:
         """Bring a branch with its whole history, and have the copy's `reference` at it; the commit's id.
+
+        `tags`: all of them, too, under their own names.
 
         RepositoryTooLargeError as soon as more than `most_bytes` come.
         """
@@ -61,8 +64,8 @@ class Session(Protocol):
 class Transport(Protocol):
     """One way to one remote."""
 
-    def connect(self, repository: pygit2.Repository, branch: str) -> Session:
-        """Ask where the branch is."""
+    def connect(self, repository: pygit2.Repository, branch: str, *, tags: bool = False) -> Session:
+        """Ask where the branch is, and where the tags are."""
 
     def push(self, repository: pygit2.Repository, order: PushOrder) -> Outcome:
         """Carry out one push. After an error the push may have arrived: the next fetch tells."""

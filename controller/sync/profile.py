@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from controller.api.meta import CONFIRM, REQUESTED_AT, NameRef
-from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule
+from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule, VerifyMode
 from controller.api.v1alpha1.problems import fabric_problems
 from controller.errors import Reason, StalledError
 from controller.objects import Kind, ObjectKey
@@ -62,6 +62,9 @@ class Source:
     author_email: str
     max_bytes: int = 1 << 30
     max_files: int = 100_000
+    verify: VerifyMode = VerifyMode.NONE
+    keys: NameRef | None = None
+    signing: NameRef | None = None
 
     @property
     def place(self) -> tuple[str, str]:
@@ -144,6 +147,9 @@ def _source(spec: FabricSpec) -> Source:
         author_email=repository.author.email,
         max_bytes=repository.max_bytes,
         max_files=repository.max_files,
+        verify=repository.verify.mode,
+        keys=repository.verify.keys_secret_ref,
+        signing=repository.sign_with_secret_ref,
     )
 
 

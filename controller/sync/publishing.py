@@ -54,7 +54,11 @@ class Publisher:
     async def publish(self, mirror: Mirror, changes: Sequence[Change], run: Publication) -> Published:
         """Write the changes to the branch, or say why not. Raises WaitingError when the remote cannot be reached."""
         state, now = self._state, self._tools.wall()
-        draft, failed = await self._tools.writeback.draft(state, mirror, changes, run.id, int(now), run.commit_subject)
+        signer = await self._tools.trust.signer(state.profile)
+        sign = None if signer is None else signer.sign
+        draft, failed = await self._tools.writeback.draft(
+            state, mirror, changes, run.id, int(now), run.commit_subject, sign
+        )
         state.exceptions.update(failed)
         run.results.failed.update(failed)
         if draft is None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from controller.api.v1alpha1.fabric import VerifyMode
 from controller.errors import Reason, TandemError, WaitingError
-from controller.git.errors import ObjectMissingError
+from controller.git.errors import ObjectMissingError, SignatureInvalidError
 from controller.git.mirror import Mirror
 from controller.objects import Kind, group_of
 from controller.runtime.logging import bind_revision
@@ -28,6 +29,7 @@ OF_THE_SECRET = frozenset(
         Reason.CERTIFICATE_INVALID,
         Reason.HOST_KEY_MISMATCH,
         Reason.HOST_KEY_UNKNOWN,
+        Reason.SIGNATURE_INVALID,
     }
 )
 LIST_PATIENCE = 30.0  # seconds to wait for the first complete lists; what is missing then is unknown
@@ -73,8 +75,17 @@ class Lookout:
     async def _look(self, *, reread: bool) -> tuple[Mirror, Sight]:
         """Ask the remote, with the credentials that are known or (`reread`) as their Secret holds them now."""
         state, source = self._state, self._tools.source
+        keyring = await self._tools.trust.keyring(state.profile, reread=reread)
         mirror = self.mirror = await source.mirror(state.profile, reread=reread)
-        return mirror, await source.look(mirror, state.profile.source, state.profile.rules.direction)
+        direction = state.profile.rules.direction
+        try:
+            return mirror, await source.look(mirror, state.profile.source, direction, keyring)
+        except SignatureInvalidError:
+            is_head = state.profile.source.verify is VerifyMode.HEAD
+            if is_head and not state.seen_commit and mirror.snapshot.has(state.planned_commit):
+                last = source.sight(mirror, state.profile.source, direction, state.planned_commit, keyring)
+                await self._read(mirror, last)
+            raise
 
     async def _read(self, mirror: Mirror, sight: Sight) -> None:
         """Take over what changed in the directory; the same tree is no work at all."""

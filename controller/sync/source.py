@@ -7,10 +7,10 @@ and parsed once per blob id in the child processes.
 from __future__ import annotations
 
 import asyncio
-import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from controller.api.v1alpha1.fabric import VerifyMode
 from controller.errors import Reason, WaitingError
 from controller.git.credentials import ANONYMOUS, Credentials, credentials_from
 from controller.git.disk import Usage
@@ -18,10 +18,9 @@ from controller.git.errors import BranchNotFoundError, EmptyRepositoryError
 from controller.git.mirror import Mirror
 from controller.git.mirrors import Mirrors
 from controller.git.remote import is_ssh
+from controller.git.signatures import Keyring
 from controller.git.trees import SUBMODULE, Entry
-from controller.kube.client import KubeClient
-from controller.kube.errors import ForbiddenError, NotFoundError
-from controller.kube.resources import SECRETS
+from controller.kube.secrets import SecretReader
 from controller.settings import Bounds
 from controller.sync.declared import Blob
 from controller.sync.parse.documents import Fault, FileResult
@@ -30,8 +29,9 @@ from controller.sync.parse.scope import IGNORE_FILE, PathRules
 from controller.sync.parsing import ParserPool
 from controller.sync.plan.model import Direction
 from controller.sync.profile import Profile, Source
+from controller.sync.trust import check_signature, newest_tag
 
-SECRET_AGE = 600.0  # seconds after which a Secret is read again although nothing went wrong
+CREDENTIALS = "spec.repository.credentialsSecretRef"
 BATCH_BYTES = 8 << 20  # blobs in memory at once while a large diff is parsed
 BATCH_FILES = 512
 IGNORE_BYTES = 64 << 10  # of a .tandemignore
@@ -57,15 +57,12 @@ class Diff:
 class SourceReader:
     """Fetches and reads the directories of fabrics. One per process; mirrors and parsed files are shared."""
 
-    def __init__(
-        self, client: KubeClient, mirrors: Mirrors, parser: ParserPool, bounds: Bounds, clock: Callable[[], float]
-    ) -> None:
-        self._client = client
+    def __init__(self, secrets: SecretReader, mirrors: Mirrors, parser: ParserPool, bounds: Bounds) -> None:
+        self._secrets = secrets
         self._mirrors = mirrors
         self._parser = parser
         self._bounds = bounds
-        self._clock = clock
-        self._credentials: dict[tuple[str, str, bool], tuple[float, Credentials]] = {}
+        self._credentials: dict[tuple[str, str, bool], tuple[Mapping[str, bytes], Credentials]] = {}
         self._used: dict[str, Mirror] = {}  # uid of a fabric → the mirror it reads and pushes from
 
     async def mirror(self, profile: Profile, *, reread: bool = False) -> Mirror:
@@ -92,25 +89,35 @@ class SourceReader:
         """Keep the mirrors within `quota` bytes of disk, as far as nobody uses them."""
         return await self._mirrors.evict(quota)
 
-    async def look(self, mirror: Mirror, source: Source, direction: Direction) -> Sight:
-        """Where the branch is now: one request when it has not moved.
+    async def look(self, mirror: Mirror, source: Source, direction: Direction, keyring: Keyring | None = None) -> Sight:
+        """Where the branch is now: one request when it has not moved. With a keyring, its commit must be signed by it.
 
         Where the cluster is the source, a repository, branch or directory that is not there yet is made by the first
         commit; elsewhere it is an error with its own reason.
         """
         makes = direction is Direction.CLUSTER_TO_GIT
         try:
-            head = await mirror.fetch(source.branch, source.max_bytes)
+            head = await mirror.fetch(source.branch, source.max_bytes, tags=source.verify is VerifyMode.TAG)
         except (EmptyRepositoryError, BranchNotFoundError):
             if makes:
                 return Sight()
             raise
-        tree = mirror.snapshot.tree_of(head.commit, source.directory)
-        if tree is None and not makes:
+        if keyring is not None and source.verify is VerifyMode.TAG:
+            return self.sight(mirror, source, direction, newest_tag(mirror.snapshot, source, head, keyring), None)
+        return self.sight(mirror, source, direction, head.commit, keyring)
+
+    def sight(
+        self, mirror: Mirror, source: Source, direction: Direction, commit: str, keyring: Keyring | None
+    ) -> Sight:
+        """What one commit of the mirror shows. Raises SignatureInvalidError, WaitingError(DirectoryNotFound)."""
+        if keyring is not None:
+            check_signature(mirror.snapshot.signed_commit(commit), keyring, f"commit {commit[:12]} of {source.branch}")
+        tree = mirror.snapshot.tree_of(commit, source.directory)
+        if tree is None and direction is not Direction.CLUSTER_TO_GIT:
             raise WaitingError(
                 Reason.DIRECTORY_NOT_FOUND,
                 f"{source.url} has no directory {source.directory!r} on branch {source.branch} "
-                f"(commit {head.commit[:12]}); push one, or correct spec.repository.directory",
+                f"(commit {commit[:12]}); push one, or correct spec.repository.directory",
             )
         if tree is not None and (count := mirror.snapshot.count(tree)) > source.max_files:
             raise WaitingError(
@@ -119,7 +126,7 @@ class SourceReader:
                 "this Fabric takes; raise spec.repository.maxFiles, point spec.repository.directory at a smaller one, "
                 "or divide it among several Fabrics",
             )
-        return Sight(head.commit, tree or "", mirror.snapshot.commit(head.commit).time)
+        return Sight(commit, tree or "", mirror.snapshot.commit(commit).time)
 
     async def diff(self, mirror: Mirror, source: Source, old_tree: str, new_tree: str) -> Diff:
         """What changed between two trees of the directory, parsed. An `old_tree` of "" is everything."""
@@ -213,22 +220,13 @@ class SourceReader:
             return ANONYMOUS
         ssh = is_ssh(profile.source.url)
         place = (profile.namespace, reference.name, ssh)
+        data = await self._secrets.read(*place[:2], CREDENTIALS, Reason.AUTHENTICATION_FAILED, reread=reread)
         known = self._credentials.get(place)
-        if known is not None and not reread and self._clock() - known[0] < SECRET_AGE:
-            return known[1]
-        where = f"Secret {profile.namespace}/{reference.name}"
-        try:
-            secret = await self._client.get(SECRETS, profile.namespace, reference.name)
-        except NotFoundError:
-            message = f"{where} of spec.repository.credentialsSecretRef does not exist; create it"
-            raise WaitingError(Reason.AUTHENTICATION_FAILED, message) from None
-        except ForbiddenError as error:
-            message = f"{where} cannot be read: {error.message}; let the controller's service account get Secrets there"
-            raise WaitingError(Reason.AUTHENTICATION_FAILED, message) from None
-        data = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
-        credentials = await asyncio.to_thread(credentials_from, data, where, ssh=ssh)  # a passphrase takes 0.1 s
-        self._credentials[place] = (self._clock(), credentials)
-        return credentials
+        if known is None or known[0] is not data:
+            where = f"Secret {profile.namespace}/{reference.name}"
+            made = await asyncio.to_thread(credentials_from, data, where, ssh=ssh)  # a passphrase takes 0.1 s
+            known = self._credentials[place] = (data, made)
+        return known[1]
 
 
 def _counts(entry: Entry, rules: PathRules, directory: str) -> bool:

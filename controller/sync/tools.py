@@ -20,6 +20,7 @@ from controller.sync.parsing import ParserPool
 from controller.sync.profile import Installation
 from controller.sync.schemas import Schemas
 from controller.sync.source import SourceReader
+from controller.sync.trust import Trust
 from controller.sync.writeback import WriteBack
 
 
@@ -34,6 +35,7 @@ class Tools:
     discovery: Discovery
     pool: ReflectorPool
     source: SourceReader
+    trust: Trust
     parser: ParserPool
     writeback: WriteBack
     applier: Applier

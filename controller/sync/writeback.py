@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from controller.errors import Reason, RejectedError
-from controller.git.commit import Person, Stamp
+from controller.git.commit import Person, Sign, Stamp
 from controller.git.mirror import Mirror
 from controller.git.push import LeaseLost, Outcome, Pushed
 from controller.git.trailers import FABRIC, INSTALL, MANAGER, RUN, Trailer, commit_message, object_trailer
@@ -55,7 +55,14 @@ class WriteBack:
         self._install_id = install_id
 
     async def draft(
-        self, state: FabricState, mirror: Mirror, changes: Iterable[Change], run: str, time: int, subject: str = ""
+        self,
+        state: FabricState,
+        mirror: Mirror,
+        changes: Iterable[Change],
+        run: str,
+        time: int,
+        subject: str = "",
+        sign: Sign | None = None,
     ) -> tuple[Draft | None, dict[ObjectKey, Exceptional]]:
         """The commit that holds the changes, and the objects whose edits could not be written, with the reason.
 
@@ -83,6 +90,7 @@ class WriteBack:
             files,
             self._message(profile, written, run, subject),
             Stamp(Person(profile.source.author_name, profile.source.author_email), COMMITTER, time),
+            sign,
         )
         return Draft(commit, files, tuple(written), paths), failed
 

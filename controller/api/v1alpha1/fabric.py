@@ -95,6 +95,37 @@ class Author(Model):
     ] = "tandem@localhost"
 
 
+class VerifyMode(StrEnum):
+    """What has to be signed before it is applied."""
+
+    NONE = "None"
+    HEAD = "Head"
+    TAG = "Tag"
+
+
+class Verify(Model):
+    """Whose signatures are asked for."""
+
+    rules: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "!has(self.mode) || self.mode == 'None' || has(self.keysSecretRef)",
+            "verify needs keysSecretRef: the keys that are trusted",
+        ),
+    )
+
+    mode: VerifyMode = Field(
+        default=VerifyMode.NONE,
+        description="None: every commit of the branch is applied. Head: the commit that the branch is at must be "
+        "signed by a trusted key; while it is not, the last good one stays. Tag: the newest tag that is signed by a "
+        "trusted key, and whose commit the branch holds, is applied; only with direction GitToCluster.",
+    )
+    keys_secret_ref: NameRef | None = Field(
+        default=None,
+        description="A Secret of this namespace whose entries are the trusted public keys: OpenPGP, or SSH (ed25519, "
+        "RSA), one or more in each.",
+    )
+
+
 class Repository(Model):
     """Where the documents are, and how Git is spoken to."""
 
@@ -151,6 +182,12 @@ class Repository(Model):
             "(RepositoryTooLarge).",
         ),
     ] = 100_000
+    verify: Verify = Field(default=Verify(), description="Whose signatures are asked for before a commit is applied.")
+    sign_with_secret_ref: NameRef | None = Field(
+        default=None,
+        description="A Secret of this namespace with identity, an SSH private key (ed25519, RSA), and password if it "
+        "has a passphrase: Tandem's commits are signed with it. With verify, its public key must be in keysSecretRef.",
+    )
 
 
 class Target(Model):
@@ -355,8 +392,27 @@ class IgnoreRule(Model):
     ] = ()
 
 
+_READS_ONLY = (
+    "self.sync.direction == 'GitToCluster' && (!has(self.resources) || "
+    "!self.resources.exists(r, has(r.direction) && r.direction in ['Bidirectional', 'ClusterToGit']))"
+)
+"""CEL: nothing is ever written to Git."""
+
+
 class FabricSpec(Model):
     """What is kept in step, and how."""
+
+    rules: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            f"self.repository.verify.mode != 'Tag' || ({_READS_ONLY})",
+            "verify mode Tag is for direction GitToCluster alone: what is written to a branch is on no tag",
+        ),
+        Cel(
+            f"self.repository.verify.mode != 'Head' || has(self.repository.signWithSecretRef) || ({_READS_ONLY})",
+            "verify mode Head with a direction that writes needs signWithSecretRef: a commit of Tandem's without a "
+            "signature would not be applied",
+        ),
+    )
 
     repository: Repository = Field(description="The Git side: repository, branch and directory.")
     layout: Layout = Field(

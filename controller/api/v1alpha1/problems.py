@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from controller.api.v1alpha1.fabric import FabricSpec, ResourceRule
+from controller.api.v1alpha1.fabric import Direction, FabricSpec, KindDirection, ResourceRule, VerifyMode
 from controller.objects import Kind
 
 
@@ -19,7 +19,12 @@ def fabric_problems(spec: FabricSpec, plurals: Mapping[Kind, str] | None = None)
     `plurals` are the plurals of the served kinds: the directories of kinds that name none. A kind that is not served
     is compared by its directory only.
     """
-    return [*_path_problems(spec), *_directory_problems(spec, plurals or {}), *_glob_problems(spec)]
+    return [
+        *_path_problems(spec),
+        *_directory_problems(spec, plurals or {}),
+        *_glob_problems(spec),
+        *_trust_problems(spec),
+    ]
 
 
 def _path_problems(spec: FabricSpec) -> Iterator[str]:
@@ -70,6 +75,28 @@ def _glob_problems(spec: FabricSpec) -> Iterator[str]:
                 yield f"spec.{field}[{i}]: {pattern!r}: managers of fabrics are matched by no glob; remove the entry"
             elif _has_open_bracket(pattern):
                 yield f"spec.{field}[{i}]: {pattern!r} opens a [ that is never closed; close it, or write [[] for one"
+
+
+def _trust_problems(spec: FabricSpec) -> Iterator[str]:
+    """A commit of ours that is not trusted would lock its own fabric."""
+    verify = spec.repository.verify
+    if verify.mode is VerifyMode.NONE:
+        return
+    if verify.keys_secret_ref is None:
+        yield "spec.repository.verify.keysSecretRef: name the Secret with the public keys that are trusted"
+    writes = {KindDirection.BIDIRECTIONAL, KindDirection.CLUSTER_TO_GIT}
+    if spec.sync.direction is Direction.GIT_TO_CLUSTER and not any(rule.direction in writes for rule in spec.resources):
+        return
+    if verify.mode is VerifyMode.TAG:
+        yield (
+            "spec.repository.verify.mode: Tag is for direction GitToCluster alone, since what is written to a branch "
+            "is on no tag; use Head, or write nothing"
+        )
+    elif spec.repository.sign_with_secret_ref is None:
+        yield (
+            "spec.repository.signWithSecretRef: verify mode Head with a direction that writes needs it: a commit of "
+            "Tandem's without a signature would not be applied"
+        )
 
 
 def _has_open_bracket(pattern: str) -> bool:

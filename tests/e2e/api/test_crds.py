@@ -235,6 +235,18 @@ WRONG_FABRICS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a long name": (fabric(name="x" * 64), "the name of a Fabric has at most 63 characters"),
     "an unknown field": (fabric({"sinc": {}}), 'unknown field "spec.sinc"'),
+    "verify without keys": (
+        fabric(verify={"mode": "Head"}),
+        "verify needs keysSecretRef: the keys that are trusted",
+    ),
+    "verify without a signature of Tandem's own": (
+        fabric(verify={"mode": "Head", "keysSecretRef": {"name": "keys"}}),
+        "verify mode Head with a direction that writes needs signWithSecretRef",
+    ),
+    "tags in both directions": (
+        fabric(verify={"mode": "Tag", "keysSecretRef": {"name": "keys"}}),
+        "verify mode Tag is for direction GitToCluster alone",
+    ),
     "a field of a later version": (fabric({"health": {"wait": True}}), 'unknown field "spec.health"'),
 }
 

@@ -144,6 +144,23 @@ async def test_what_was_pushed_is_fetched_whole(way: Way, mirror: Mirror, person
     assert [path.name for path in mirror.path.parent.iterdir() if path.suffix in {".home", ".aside", ".new"}] == []
 
 
+async def test_tags_come_when_they_are_wanted_and_as_they_are_now(mirror: Mirror, person: WorkTree) -> None:
+    first = person.publish({"web.yaml": "a: 1\n"})
+    person("tag", "--annotate", "--message", "one", "v1")
+    person("tag", "plain")
+    person("push", "--quiet", "origin", "refs/tags/v1", "refs/tags/plain")
+    assert (await mirror.fetch("main")).tags == {}
+    annotated = person("rev-parse", "refs/tags/v1")
+    head = await mirror.fetch("main", tags=True)
+    assert head.tags == {"v1": annotated, "plain": first}
+    tag = mirror.snapshot.tag(annotated)
+    assert tag is not None and (tag.name, tag.commit) == ("v1", first)
+    assert mirror.snapshot.tag(first) is None
+    person("tag", "--force", "--annotate", "--message", "another", "v1")
+    person("push", "--quiet", "--force", "origin", "refs/tags/v1", ":refs/tags/plain")
+    assert (await mirror.fetch("main", tags=True)).tags == {"v1": person("rev-parse", "refs/tags/v1")}
+
+
 async def test_only_the_wanted_branch_is_fetched(mirror: Mirror, person: WorkTree) -> None:
     wanted = person.publish({"web.yaml": "a: 1\n"})
     other = person.commit({"other.yaml": "b: 2\n"})

@@ -122,7 +122,17 @@ def test_the_fabric_has_exactly_the_fields_that_have_an_effect() -> None:
         name: sorted(node.get("properties", {}) or node.get("items", {}).get("properties", {}))
         for name, node in properties.items()
     } == {
-        "repository": ["author", "branch", "credentialsSecretRef", "directory", "maxBytes", "maxFiles", "url"],
+        "repository": [
+            "author",
+            "branch",
+            "credentialsSecretRef",
+            "directory",
+            "maxBytes",
+            "maxFiles",
+            "signWithSecretRef",
+            "url",
+            "verify",
+        ],
         "layout": [],
         "target": ["clusterScoped", "namespaces"],
         "resources": ["direction", "directory", "group", "import", "kind"],

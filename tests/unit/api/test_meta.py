@@ -111,6 +111,7 @@ def test_a_fabric_with_nothing_but_a_url_has_the_documented_defaults() -> None:
             "author": {"name": "Tandem", "email": "tandem@localhost"},
             "maxBytes": 1_073_741_824,
             "maxFiles": 100_000,
+            "verify": {"mode": "None"},
         },
         "layout": "Plain",
         "target": {"namespaces": [], "clusterScoped": False},

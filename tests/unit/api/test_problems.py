@@ -106,6 +106,46 @@ def test_a_problem_names_its_field_and_what_to_do(row: str) -> None:
         assert part in problem
 
 
+KEYS = {"keysSecretRef": {"name": "keys"}}
+SIGNER = {"signWithSecretRef": {"name": "signer"}}
+READS = {"direction": "GitToCluster"}
+
+
+@pytest.mark.parametrize(
+    ("repository", "more", "said"),
+    [
+        ({"verify": {"mode": "None"}}, {}, ""),
+        ({"verify": {"mode": "Head"}, **SIGNER}, {}, "verify.keysSecretRef: name the Secret"),
+        ({"verify": {"mode": "Head", **KEYS}}, {}, "signWithSecretRef: verify mode Head with a direction that writes"),
+        ({"verify": {"mode": "Head", **KEYS}, **SIGNER}, {}, ""),
+        ({"verify": {"mode": "Head", **KEYS}}, {"sync": READS}, ""),
+        (
+            {"verify": {"mode": "Head", **KEYS}},
+            {"sync": READS, "resources": [{"kind": "ConfigMap", "direction": "ClusterToGit"}]},
+            "signWithSecretRef",
+        ),
+        ({"verify": {"mode": "Tag", **KEYS}, **SIGNER}, {}, "Tag is for direction GitToCluster alone"),
+        ({"verify": {"mode": "Tag", **KEYS}}, {"sync": READS}, ""),
+        (
+            {"verify": {"mode": "Tag", **KEYS}},
+            {"sync": READS, "resources": [{"kind": "ConfigMap", "direction": "Bidirectional"}]},
+            "Tag is for direction GitToCluster alone",
+        ),
+        (
+            {"verify": {"mode": "Tag", **KEYS}},
+            {"sync": READS, "resources": [{"kind": "Job", "direction": "Disabled"}]},
+            "",
+        ),
+    ],
+)
+def test_what_tandem_commits_is_trusted_or_not_written(
+    repository: dict[str, object], more: dict[str, object], said: str
+) -> None:
+    problems = fabric_problems(spec(repository=repository, **more))
+    assert len(problems) == bool(said)
+    assert said in "".join(problems)
+
+
 def test_plurals_matter_only_where_they_are_known() -> None:
     both = spec(resources=[INGRESS, OTHER_INGRESS])
     assert fabric_problems(both) == []
