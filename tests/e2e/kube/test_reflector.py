@@ -47,7 +47,12 @@ class Witness:
 
     async def sees(self, *expected: tuple[str, str, str]) -> None:
         """Exactly these, in this order, and nothing else."""
-        await eventually(lambda: self.told == [*expected], deadline=60)
+
+        def told() -> bool:
+            assert self.told == [*expected]
+            return True
+
+        await eventually(told, deadline=60)
 
 
 def _kind(change: Change) -> str:
