@@ -12,22 +12,16 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
 from typing import TypeVar
-from urllib.parse import quote
 
 import pygit2
 
 from controller.git.commit import Sign, Stamp, build_commit
-from controller.git.errors import (
-    BranchNotFoundError,
-    EmptyRepositoryError,
-    MirrorDamagedError,
-    ObjectMissingError,
-    RepositoryTooLargeError,
-)
+from controller.git.errors import MirrorDamagedError, ObjectMissingError, RepositoryTooLargeError
+from controller.git.heads import Head, Wanted, local_reference, tags_of, tip_of
 from controller.git.libgit2 import UNREADABLE
 from controller.git.packs import MOST_PACKS, drop_packs, loose_bytes, merge_packs, packed_bytes, small_packs
 from controller.git.push import Outcome, Pushed, PushOrder
@@ -48,8 +42,6 @@ from controller.git.worker import Worker
 
 MOST_BYTES = 1 << 30  # of a copy, unless the Fabric says otherwise
 LOOSE_BYTES = 64 << 20  # that a copy may have beside its packs: commits that were built here
-MOST_TAGS = 10_000  # each is read at every look
-NAMED_BRANCHES = 5  # of the branches that are there, in the message about the one that is not
 
 
 class Condition(Enum):
@@ -59,30 +51,6 @@ class Condition(Enum):
     GOOD = auto()
     DOUBTED = auto()  # something was not there: is it whole?
     BROKEN = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Where a branch is: the commit, and the tree of the repository's root. `tags`: name to id, if they were wanted."""
-
-    branch: str
-    commit: str
-    tree: str
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a fetch brings: a branch, within so many bytes, and the tags of the repository or not."""
-
-    branch: str
-    most_bytes: int
-    tags: bool
-
-
-def local_reference(branch: str) -> str:
-    """Where the local copy keeps a branch. One level deep, since `a` and `a/b` may follow each other on the server."""
-    return f"refs/heads/{quote(branch, safe='')}"
 
 
 T = TypeVar("T")
@@ -190,7 +158,8 @@ class Mirror:
         """Ask for the server's branches. The copy only lends its connection."""
         self._check_address()
         with exclusive(self.path):
-            return self._tip(self._transport.connect(self._usable_copy(), branch), branch)
+            session = self._transport.connect(self._usable_copy(), branch)
+            return tip_of(session.references, branch, self.url)
 
     def _fetch(self, wanted: Wanted) -> Head:
         """Fetch into the copy. If that is to blame for a failure: again into a mended one, then into a new one."""
@@ -206,7 +175,10 @@ class Mirror:
     def _fetch_into(self, repository: pygit2.Repository, wanted: Wanted) -> Head:
         """Look where the branch is, and bring what is missing."""
         session = self._transport.connect(repository, wanted.branch, tags=wanted.tags)
-        tip, tags = self._tip(session, wanted.branch), self._tags(session) if wanted.tags else {}
+        tip, tags = (
+            tip_of(session.references, wanted.branch, self.url),
+            tags_of(session.references, self.url) if wanted.tags else {},
+        )
         if self._too_large.get(wanted) == (tip, tags):
             raise RepositoryTooLargeError(too_large(printable(self.url), wanted.most_bytes))
         try:
@@ -273,31 +245,6 @@ class Mirror:
         merged = merge_packs(repository, self.path, small)
         with self.snapshot.closed():
             drop_packs(self.path, merged)
-
-    def _tags(self, session: Session) -> dict[str, str]:
-        """Name to id of what the server has as tags, annotated or not."""
-        start = "refs/tags/"
-        found = {name.removeprefix(start): at for name, at in session.references.items() if name.startswith(start)}
-        tags = {name: at for name, at in found.items() if not name.endswith("^{}")}
-        if len(tags) > MOST_TAGS:
-            raise RepositoryTooLargeError(
-                f"{printable(self.url)} has {len(tags)} tags, more than the {MOST_TAGS} that are looked at; delete old "
-                "ones, or use verify mode Head"
-            )
-        return tags
-
-    def _tip(self, session: Session, branch: str) -> str:
-        """The commit that the server says the branch is at."""
-        place, references = printable(self.url), session.references
-        if f"refs/heads/{branch}" in references:
-            return references[f"refs/heads/{branch}"]
-        branches = sorted(name.removeprefix("refs/heads/") for name in references if name.startswith("refs/heads/"))
-        if not branches:
-            raise EmptyRepositoryError(f"{place} has no commit yet; push one to branch {branch!r}")
-        others = ", ".join(branches[:NAMED_BRANCHES]) + (", …" if len(branches) > NAMED_BRANCHES else "")
-        raise BranchNotFoundError(
-            f"{place} has no branch {branch!r}; push it, or name one of these in spec.repository.branch: {others}"
-        )
 
     def _build(
         self,

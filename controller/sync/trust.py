@@ -8,7 +8,7 @@ from contextlib import suppress
 from controller.api.v1alpha1.fabric import VerifyMode
 from controller.errors import Reason, WaitingError
 from controller.git.errors import SignatureInvalidError
-from controller.git.mirror import Head
+from controller.git.heads import Head
 from controller.git.signatures import Keyring, Signed, keyring_of
 from controller.git.signing import Signer, signer_from
 from controller.git.snapshot import Snapshot
