@@ -10,6 +10,8 @@
     repository, mirror, mirrors  the bare copy on disk, which may vanish at any time, and fetching into it
     packs                        keeping that copy small in number of files
     trees, snapshot              reading: trees by id, what changed between two, blobs, history
+    heads                        what a server's list of references says
+    signatures, signing          whom a commit or a tag is from; and signing our own
     paths, trailers, commit      writing: a commit in memory, inside its directory
     push                         what is asked for, and what may come of it
     errors                       what goes wrong, translated once
