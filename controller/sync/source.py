@@ -7,8 +7,9 @@ and parsed once per blob id in the child processes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from controller.api.v1alpha1.fabric import VerifyMode
 from controller.errors import Reason, WaitingError
@@ -32,6 +33,7 @@ from controller.sync.profile import Profile, Source
 from controller.sync.trust import check_signature, newest_tag
 
 CREDENTIALS = "spec.repository.credentialsSecretRef"
+_OVER_SSH = partial(credentials_from, ssh=True)
 BATCH_BYTES = 8 << 20  # blobs in memory at once while a large diff is parsed
 BATCH_FILES = 512
 IGNORE_BYTES = 64 << 10  # of a .tandemignore
@@ -62,7 +64,6 @@ class SourceReader:
         self._mirrors = mirrors
         self._parser = parser
         self._bounds = bounds
-        self._credentials: dict[tuple[str, str, bool], tuple[Mapping[str, bytes], Credentials]] = {}
         self._used: dict[str, Mirror] = {}  # uid of a fabric → the mirror it reads and pushes from
 
     async def mirror(self, profile: Profile, *, reread: bool = False) -> Mirror:
@@ -218,15 +219,10 @@ class SourceReader:
         reference = profile.source.credentials
         if reference is None:
             return ANONYMOUS
-        ssh = is_ssh(profile.source.url)
-        place = (profile.namespace, reference.name, ssh)
-        data = await self._secrets.read(*place[:2], CREDENTIALS, Reason.AUTHENTICATION_FAILED, reread=reread)
-        known = self._credentials.get(place)
-        if known is None or known[0] is not data:
-            where = f"Secret {profile.namespace}/{reference.name}"
-            made = await asyncio.to_thread(credentials_from, data, where, ssh=ssh)  # a passphrase takes 0.1 s
-            known = self._credentials[place] = (data, made)
-        return known[1]
+        make = _OVER_SSH if is_ssh(profile.source.url) else credentials_from
+        return await self._secrets.made(
+            profile.namespace, reference.name, CREDENTIALS, Reason.AUTHENTICATION_FAILED, make, reread=reread
+        )
 
 
 def _counts(entry: Entry, rules: PathRules, directory: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 
 from controller.api.v1alpha1.fabric import VerifyMode
@@ -24,7 +23,6 @@ class Trust:
 
     def __init__(self, secrets: SecretReader) -> None:
         self._secrets = secrets
-        self._keyrings: dict[tuple[str, str], tuple[Mapping[str, bytes], Keyring]] = {}
 
     async def keyring(self, profile: Profile, *, reread: bool = False) -> Keyring | None:
         """The keys that must have signed what is applied; None where no signature is asked for.
@@ -36,11 +34,7 @@ class Trust:
         if source.verify is VerifyMode.NONE or source.keys is None:
             return None
         place = (profile.namespace, source.keys.name)
-        data = await self._secrets.read(*place, KEYS, Reason.SIGNATURE_INVALID, reread=reread)
-        known = self._keyrings.get(place)
-        if known is None or known[0] is not data:
-            known = self._keyrings[place] = (data, keyring_of(data, f"Secret {'/'.join(place)}"))
-        keyring = known[1]
+        keyring = await self._secrets.made(*place, KEYS, Reason.SIGNATURE_INVALID, keyring_of, reread=reread)
         if source.signing is None:
             return keyring
         signer = await self.signer(profile, reread=reread)
@@ -62,8 +56,7 @@ class Trust:
                 )
             return None
         place = (profile.namespace, source.signing.name)
-        data = await self._secrets.read(*place, SIGNING, Reason.SIGNATURE_INVALID, reread=reread)
-        return signer_from(data, f"Secret {'/'.join(place)}")
+        return await self._secrets.made(*place, SIGNING, Reason.SIGNATURE_INVALID, signer_from, reread=reread)
 
 
 def check_signature(signed: Signed, keyring: Keyring, what: str) -> None:
