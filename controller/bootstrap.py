@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,16 +25,18 @@ from controller.kube.apply import Writer
 from controller.kube.client import KubeClient
 from controller.kube.config import load_config
 from controller.kube.discovery import Discovery
+from controller.kube.errors import ForbiddenError
 from controller.kube.events import EventRecorder
 from controller.kube.kinds import FABRICS, SYNC_CONFLICTS, SYNC_JOBS
 from controller.kube.pool import ReflectorPool
 from controller.kube.resources import CRDS
 from controller.kube.secrets import SecretReader
+from controller.kube.servedpoll import ServedPoll
 from controller.objects import ObjectKey
 from controller.runtime.configs import Change as ConfigChange
 from controller.runtime.configs import ConfigCache
 from controller.runtime.events import Announcer
-from controller.runtime.kopf_glue import ALL, KopfOperator
+from controller.runtime.kopf_glue import ALL, Admission, KopfOperator
 from controller.runtime.metrics import Metrics
 from controller.runtime.queue import WorkQueue
 from controller.runtime.status import StatusWriter, status_replacer
@@ -47,12 +49,14 @@ from controller.sync.conflicts import MANAGER
 from controller.sync.fabrics import Fabrics
 from controller.sync.installation import Cluster, installation_of, known_installation
 from controller.sync.parsing import ParserPool
+from controller.sync.review import FabricReview
 from controller.sync.schemas import Schemas
 from controller.sync.source import SourceReader
 from controller.sync.tidying import tidy
 from controller.sync.tools import Tools
 from controller.sync.trust import Trust
 from controller.sync.writeback import WriteBack
+from controller.web.admission import AdmissionServer
 from controller.web.app import serving
 from controller.web.probes import add_probes
 
@@ -208,10 +212,15 @@ class Controller:
                     await self._supervisor.stop()
 
     async def _work(self, tools: Tools, stop: asyncio.Event) -> None:
-        cache = ConfigCache(FABRICS, self._on_fabric, (ALL,))
+        cache = ConfigCache(FABRICS, self._on_fabric, self._settings.namespaces or (ALL,))
         fabrics = Fabrics(tools, cache, self._queue, time.monotonic)
         await self._follow(tools, fabrics)
-        await self._watch_fabrics(tools, cache)
+        with self._admission_server() as server:
+            await self._watch_fabrics(tools, cache, server)
+            await self._work_on(tools, cache, fabrics, stop)
+
+    async def _work_on(self, tools: Tools, cache: ConfigCache, fabrics: Fabrics, stop: asyncio.Event) -> None:
+        """Work off the queue until a part is lost or the process is to stop."""
         self._supervisor.start("queue", self._queue.run(self._settings.workers, fabrics.handle), essential=True)
         self._supervisor.start("the database's lock", tools.store.keep(), essential=True)
         self._supervisor.start("the cluster's identity", tools.cluster.watch(), essential=True)
@@ -232,17 +241,47 @@ class Controller:
             return "the controller is starting"
         return None if self._cache.filled else "the Fabrics have not been listed yet"
 
-    async def _watch_fabrics(self, tools: Tools, cache: ConfigCache) -> None:
+    @contextmanager
+    def _admission_server(self) -> Iterator[AdmissionServer | None]:
+        """The server for the API server's questions, listening; None if it is not to ask."""
+        settings = self._settings
+        if not settings.webhook_bind or settings.webhook_cert_dir is None:
+            yield None
+            return
+        with closing(AdmissionServer(settings.webhook_bind, settings.webhook_cert_dir)) as server:
+            log.info("the webhook answers", bind=server.open())
+            yield server
+
+    async def _watch_fabrics(self, tools: Tools, cache: ConfigCache, server: AdmissionServer | None) -> None:
         config = await load_config(self._settings.kubeconfig, self._settings.context)
-        operator = KopfOperator(config, [cache], tools.client.list_all, self._supervisor)
+        operator = KopfOperator(
+            config,
+            [cache],
+            tools.client.list_all,
+            self._supervisor,
+            namespaces=self._settings.namespaces,
+        )
+        if server is not None:
+            operator.answer(Admission(FABRICS, server, FabricReview(tools, cache).objection))
         self._supervisor.keep_up("kopf", operator.run)
 
     async def _follow(self, tools: Tools, fabrics: Fabrics) -> None:
         """Watch definitions, conflicts and jobs: what they tell goes to the fabric they belong to."""
+        await self._follow_definitions(tools)
+        for namespace in self._settings.namespaces or (None,):
+            await fabrics.jobs.load(namespace)
+            tools.pool.acquire(SYNC_JOBS, namespace).subscribe(fabrics.jobs.on_change)
+            tools.pool.acquire(SYNC_CONFLICTS, namespace).subscribe(fabrics.on_conflict)
+
+    async def _follow_definitions(self, tools: Tools) -> None:
+        """By a watch of the CRDs; an installation of some namespaces, which may not list them, asks once a minute."""
+        if self._settings.namespaces:
+            try:
+                await tools.client.request("GET", CRDS.path(), "limit=1")
+            except ForbiddenError:
+                self._supervisor.keep_up("definitions", ServedPoll(tools.client, tools.discovery).run)
+                return
         tools.discovery.follow(tools.pool.acquire(CRDS))
-        await fabrics.jobs.load(None)
-        tools.pool.acquire(SYNC_JOBS).subscribe(fabrics.jobs.on_change)
-        tools.pool.acquire(SYNC_CONFLICTS).subscribe(fabrics.on_conflict)
 
     def _on_fabric(self, change: ConfigChange) -> None:
         if change.by_somebody:

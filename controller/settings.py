@@ -47,6 +47,9 @@ class Settings(BaseModel):
     git_proxy: str = ""
     git_no_proxy: tuple[str, ...] = ()
     allow_namespaces: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = Field(default=(), description="The only ones whose Fabrics are looked after.")
+    webhook_bind: str = Field(default="", description="HOST:PORT for the API server's questions; empty: not asked.")
+    webhook_cert_dir: Path | None = Field(default=None, description="Holds tls.crt and tls.key.")
     in_flight: int = Field(default=64, description="Writes to the Kubernetes API under way at once.")
     workers: int = Field(default=16, description="Fabrics worked on at once.")
     request_timeout: float = Field(default=30.0, description="Seconds for one Kubernetes request.")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from pathlib import Path
 
 from controller.bootstrap import run_controller
 from controller.cli.engine import settings_of
 from controller.cli.exits import Exit
-from controller.cli.parser import Parser, add_engine_flags
+from controller.cli.parser import Parser, add_engine_flags, parse_namespaces
 from controller.errors import Reason, StalledError
 from controller.runtime.logging import configure_logging
 from controller.runtime.tasks import TaskEndedError
 from controller.settings import Settings
+from controller.web.admission import CertificateError
 from controller.web.bind import BindError
 
 EXAMPLES = """
 tandem run --kubeconfig ~/.kube/config --database sqlite:////var/lib/tandem/tandem.db
 tandem run --allow-namespaces shop,blog --metrics-bind 0.0.0.0:8080
+tandem run --namespace shop,blog    looks after the Fabrics of these namespaces, and needs no rights beyond them
 TANDEM_DATA_DIR=/var/lib/tandem tandem run --log-level debug --log-format text
 """
 
@@ -25,6 +28,14 @@ TANDEM_DATA_DIR=/var/lib/tandem tandem run --log-level debug --log-format text
 def configure(parser: Parser) -> None:
     """Declare the flags."""
     add_engine_flags(parser)
+    parser.add_setting(
+        "--webhook-bind",
+        metavar="HOST:PORT",
+        help="for the API server's questions before a Fabric is written; needs --webhook-cert-dir; default: none",
+    )
+    parser.add_setting(
+        "--webhook-cert-dir", metavar="FOLDER", convert=Path, help="with tls.crt and tls.key for --webhook-bind"
+    )
     parser.add_setting(
         "--metrics-bind", metavar="HOST:PORT", help="for /livez, /readyz and /metrics; default: 127.0.0.1:8080"
     )
@@ -40,16 +51,30 @@ def execute(options: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     console = None if options.log_format is None else options.log_format == "text"
     configure_logging(options.log_level, console=console)
-    settings = settings_of(options)
+    settings = checked_settings(options)
     try:
         asyncio.run(run_controller(settings))
     except BindError as error:
-        raise StalledError(Reason.INVALID_SPEC, f"--metrics-bind: {error}") from error
+        raise StalledError(Reason.INVALID_SPEC, f"--metrics-bind or --webhook-bind: {error}") from error
+    except CertificateError as error:
+        raise StalledError(Reason.INVALID_SPEC, f"--webhook-cert-dir: {error}") from error
     except TaskEndedError as error:
         raise StalledError(Reason.PROGRESSING, f"{error}; the log above says why") from error
     except OSError as error:
         raise StalledError(Reason.PROGRESSING, _told(error, settings)) from error
     return Exit.DONE
+
+
+def checked_settings(options: argparse.Namespace) -> Settings:
+    """The settings; ends the process where flags do not go together."""
+    if bool(options.webhook_bind) != (options.webhook_cert_dir is not None):
+        options.parser.error("--webhook-bind and --webhook-cert-dir belong together; give both or none")
+    try:
+        namespaces = parse_namespaces(options.namespace or "*")
+    except argparse.ArgumentTypeError as error:
+        options.parser.error(f"--namespace: {error}")
+    options.namespaces = () if namespaces == ("*",) else namespaces
+    return settings_of(options)
 
 
 def _told(error: OSError, settings: Settings) -> str:

@@ -85,6 +85,17 @@ class Discovery:
         self.generation += 1
         self._served = None
 
+    async def refresh(self, api_versions: frozenset[str]) -> None:
+        """These group versions changed: ask anew, and tell subscribers of the kinds that were or are in them."""
+        before = self._offered()
+        for api_version in api_versions:
+            self._documents.pop(api_version, None)
+        self.invalidate()
+        await self._load()
+        kinds = frozenset(kind for served, kind in before | self._offered() if served in api_versions)
+        for on_kinds in tuple(self._subscribers):
+            on_kinds(kinds)
+
     def follow(self, crds: Reflector) -> None:
         """Invalidate when a CRD changes, and tell subscribers once its kinds are (or are no longer) served."""
         self._crds = crds

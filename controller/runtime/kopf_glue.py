@@ -8,14 +8,17 @@ over to our loop, and what it would keep on the objects is stored nowhere.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import chain, count, product, repeat
 from typing import Any
 
 import kopf
+import structlog
 from yarl import URL
 
 from controller.kube.config import ClusterConfig
@@ -26,6 +29,8 @@ from controller.runtime.configs import ConfigCache
 from controller.runtime.tasks import Supervisor
 from controller.runtime.threads import run_in_thread
 
+log = structlog.get_logger(__name__)
+
 ALL = ""
 """The scope of a list over all namespaces."""
 
@@ -35,14 +40,31 @@ USER_AGENT = f"tandem/{version('tandem-gitops')} (kopf)"
 ListObjects = Callable[[Resource, str | None], Awaitable[list[Json]]]
 """A complete list of a resource in one namespace, or (None) in all."""
 
+Review = Callable[[Json, Json | None], Awaitable[str]]
+"""What speaks against writing an object, given as it would be and as it is (None: not there yet); "" for nothing."""
+
 _DISCOVERY = "/apis"
 """What kopf asks for once, at its start, to find the kinds that it is to watch."""
 
 _LISTING_SECONDS = 30.0
 """After discovery: by then each kind was found and listed, or kopf overlooked it and never will watch it."""
 
+_REVIEW_SECONDS = 3.0
+"""Less than the API server waits by our manifest (5 s)."""
+
+_UNPROCESSABLE = 422
+
 _QUIET_SECONDS = 130.0
 """A watch is opened anew after this silence: bookmarks come every minute, two may be missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A question of the API server before it writes objects of a kind: `server` carries it, `review` decides."""
+
+    resource: Resource
+    server: Any  # kopf's WebhookServerProtocol
+    review: Review
 
 
 class KopfEndedError(Exception):
@@ -94,6 +116,7 @@ class KopfOperator:
         self._list_objects = list_objects
         self._supervisor = supervisor
         self._namespaces = tuple(namespaces)
+        self._admission: Admission | None = None
         self._user_agent = user_agent
         self._patience = patience
         self._discovered = asyncio.Event()
@@ -103,6 +126,10 @@ class KopfOperator:
             cache.resource.path(scope): (cache, scope)
             for cache, scope in product(self._caches, self._namespaces or (ALL,))
         }
+
+    def answer(self, admission: Admission) -> None:
+        """From the next `run` on, have the API server's questions answered as well."""
+        self._admission = admission
 
     async def run(self) -> None:
         """List every kind, then let kopf watch until it fails or this is cancelled.
@@ -158,7 +185,7 @@ class KopfOperator:
         async with self._registry(main) as registry:
             await kopf.operator(
                 registry=registry,
-                settings=_settings(),
+                settings=_settings(self._admission),
                 standalone=True,
                 clusterwide=not self._namespaces,
                 namespaces=self._namespaces,
@@ -172,6 +199,8 @@ class KopfOperator:
         registry = kopf.OperatorRegistry()
         for cache in self._caches:
             _watch(registry, cache, post)
+        if self._admission is not None:
+            _admit(registry, self._admission, main)
         lender = Lender(self._config, user_agent=self._user_agent, answered=partial(self._on_answer, post))
         logins = count()
 
@@ -204,14 +233,48 @@ def _watch(registry: kopf.OperatorRegistry, cache: ConfigCache, post: Callable[.
         post(cache.observe, event["type"], event["object"])
 
 
+def _admit(registry: kopf.OperatorRegistry, admission: Admission, main: asyncio.AbstractEventLoop) -> None:
+    """Have `review` asked, in our loop. It fails open: what cannot be judged in time, the engine judges later."""
+    kind = admission.resource
+    logging.getLogger("kopf.objects").addFilter(_is_no_refusal)
+
+    @kopf.on.validate(
+        kind.group, kind.version, kind.plural, registry=registry, id=kind.plural, operations=["CREATE", "UPDATE"]
+    )
+    async def review(body: kopf.Body, **known: Any) -> None:
+        before = None if known["old"] is None else dict(known["old"])
+        asked = asyncio.run_coroutine_threadsafe(_in_time(admission.review, dict(body), before), main)
+        if objection := await asyncio.wrap_future(asked):
+            log.info(
+                "a write is refused", kind=kind.kind, object=f"{body.meta.namespace}/{body.meta.name}", why=objection
+            )
+            raise kopf.AdmissionError(objection, code=_UNPROCESSABLE)
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    """A refusal is an answer like any other; kopf takes it for the failure of a handler."""
+    return not record.getMessage().startswith("Webhook ")
+
+
+async def _in_time(review: Review, new: Json, old: Json | None) -> str:
+    try:
+        async with asyncio.timeout(_REVIEW_SECONDS):
+            return await review(new, old)
+    except Exception:  # a webhook that is in doubt must not keep anybody from writing
+        log.warning("an object is admitted without a look", name=new["metadata"].get("name"), exc_info=True)
+        return ""
+
+
 def _post(main: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: Any) -> None:
     """Call in our loop, from kopf's thread."""
     with suppress(RuntimeError):  # ours is closed already: the process ends
         main.call_soon_threadsafe(callback, *arguments)
 
 
-def _settings() -> kopf.OperatorSettings:
+def _settings(admission: Admission | None) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
+    settings.admission.server = None if admission is None else admission.server
+    settings.admission.managed = None  # the configuration is the manifests': it needs rights that we do without
     settings.process.ultimate_exiting_timeout = None  # it would kill the process, which is not kopf's
     settings.posting.enabled = False
     settings.scanning.disabled = True  # the kinds are known; no watch of CRDs and namespaces beside ours

@@ -1,0 +1,53 @@
+"""Two Fabrics on one branch whose directories overlap: each would write the other's files. Pure.
+
+Asked before a Fabric is written. Without that question nothing is lost: of two that declare one object, the second
+gets `OwnedByOther`.
+"""
+
+from __future__ import annotations
+
+from controller.git.remote import normalized_url
+from controller.sync.plan.model import Direction
+from controller.sync.profile import Profile
+
+_WRITING = frozenset({Direction.BIDIRECTIONAL, Direction.CLUSTER_TO_GIT})
+
+
+def overlap(asker: Profile, other: Profile) -> str:
+    """How the directory of `asker` lies to that of `other`, if that is a clash; "" if the two get along.
+
+    One directory may be brought to two places, as long as nothing is ever written to it.
+    """
+    if asker.source.branch != other.source.branch:
+        return ""
+    if normalized_url(asker.source.url) != normalized_url(other.source.url):
+        return ""
+    position = _position(asker.source.directory, other.source.directory)
+    if not position or (not _writes(asker) and not _writes(other) and not _meet(asker, other)):
+        return ""
+    return position
+
+
+def _position(mine: str, its: str) -> str:
+    """How one directory lies to another; "" for side by side. "" as a directory is the root."""
+    if mine == its:
+        return "the same as"
+    if not its or mine.startswith(f"{its}/"):
+        return "inside"
+    if not mine or its.startswith(f"{mine}/"):
+        return "around"
+    return ""
+
+
+def _writes(profile: Profile) -> bool:
+    """Whether anything is ever written to Git."""
+    rules = profile.rules
+    return rules.direction in _WRITING or any(direction in _WRITING for direction in rules.directions.values())
+
+
+def _meet(asker: Profile, other: Profile) -> bool:
+    """Whether one document could become one object of both."""
+    mine, its = asker.scope, other.scope
+    if mine.cluster_scoped and its.cluster_scoped:
+        return True
+    return mine.everywhere or its.everywhere or not set(mine.namespaces).isdisjoint(its.namespaces)
