@@ -53,6 +53,7 @@ COMMANDS = {
     "suspend": Command("suspension", "leave a fabric alone until it is resumed"),
     "resume": Command("suspension", "go on with a suspended fabric"),
     "confirm": Command("confirm", "let a plan through that a guard stopped"),
+    "adopt": Command("adoption.adopting", "go on with what Flux or Argo CD manages today"),
     "crds": Command("crds", "print or install the custom resource definitions"),
     "doctor": Command("doctor", "check everything Tandem stands on, and say what to do"),
     "version": Command("version", "versions of this program, the cluster and the definitions"),
