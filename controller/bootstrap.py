@@ -47,6 +47,7 @@ from controller.store.store import Store
 from controller.sync.apply import Applier
 from controller.sync.conflicts import MANAGER
 from controller.sync.fabrics import Fabrics
+from controller.sync.hints import HintDesk
 from controller.sync.installation import Cluster, installation_of, known_installation
 from controller.sync.parsing import ParserPool
 from controller.sync.review import FabricReview
@@ -224,6 +225,8 @@ class Controller:
         self._supervisor.start("queue", self._queue.run(self._settings.workers, fabrics.handle), essential=True)
         self._supervisor.start("the database's lock", tools.store.keep(), essential=True)
         self._supervisor.start("the cluster's identity", tools.cluster.watch(), essential=True)
+        desk = HintDesk(tools, cache, fabrics, self._queue, time.monotonic)
+        self._supervisor.keep_up("hints", desk.run)
         self._supervisor.keep_up("janitor", lambda: _tidy(tools, fabrics, self._settings.mirror_quota))
         self._cache = cache
         log.info("running", server=tools.client.server, install=tools.installation.id)

@@ -41,6 +41,7 @@ class Settings(BaseModel):
     database: str = ""
     data_dir: Path = Field(default_factory=default_data_dir)
     metrics_bind: str = "127.0.0.1:8080"
+    bind: str = Field(default="127.0.0.1:8090", description="HOST:PORT of `tandem serve`.")
     controller_namespace: str = "tandem-system"
     allow_insecure_git: bool = False
     mirror_quota: int = Field(default=10 << 30, description="Bytes of disk for Git mirrors, those in use apart.")

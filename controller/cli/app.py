@@ -58,6 +58,7 @@ COMMANDS = {
     "doctor": Command("doctor", "check everything Tandem stands on, and say what to do"),
     "version": Command("version", "versions of this program, the cluster and the definitions"),
     "run": Command("run", "the controller itself"),
+    "serve": Command("serve", "listen for Git servers that tell of a push, beside the controller"),
     "dev": Command("dev", "a local control plane, Git server and controller, kept up", uses_cluster=False),
     "demo": Command("demo", "walk through a sync in both directions, with real commits", uses_cluster=False),
 }

@@ -67,7 +67,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def checked_settings(options: argparse.Namespace) -> Settings:
     """The settings; ends the process where flags do not go together."""
-    if bool(options.webhook_bind) != (options.webhook_cert_dir is not None):
+    if bool(getattr(options, "webhook_bind", "")) != (getattr(options, "webhook_cert_dir", None) is not None):
         options.parser.error("--webhook-bind and --webhook-cert-dir belong together; give both or none")
     try:
         namespaces = parse_namespaces(options.namespace or "*")

@@ -85,16 +85,23 @@ class Mirror:
         self._observe = observe
         self._turn = asyncio.Lock()
         self._next: dict[Wanted, asyncio.Task[Head]] = {}
+        self._latest: dict[Wanted, tuple[float, asyncio.Task[Head]]] = {}  # → when the last fetch began, and itself
         self._too_large: dict[Wanted, tuple[str, dict[str, str]]] = {}  # → the commit and tags that did not fit
 
-    async def fetch(self, branch: str, most_bytes: int = MOST_BYTES, *, tags: bool = False) -> Head:
+    async def fetch(
+        self, branch: str, most_bytes: int = MOST_BYTES, *, tags: bool = False, since: float | None = None
+    ) -> Head:
         """Where the branch is now, with everything it holds in the local copy, which has at most `most_bytes`.
 
-        `tags`: with all tags of the repository, and what they hold.
+        `tags`: with all tags of the repository, and what they hold. `since`: what a fetch found that began at this time
+        of the process' clock or later is good enough.
         One request if it has not moved. Callers who come before a fetch has begun share it; later ones share the next,
         since the branch may have moved after this one looked. Raises the errors of errors.py.
         """
         wanted = Wanted(branch, most_bytes, tags)
+        began, latest = self._latest.get(wanted, (0.0, None))
+        if since is not None and latest is not None and began >= since and not _has_failed(latest):
+            return await asyncio.shield(latest)
         task = self._next.get(wanted)
         if task is None:
             task = self._next[wanted] = asyncio.create_task(self._fetch_next(wanted), name=f"fetch {branch}")
@@ -139,7 +146,7 @@ class Mirror:
     async def _fetch_next(self, wanted: Wanted) -> Head:
         """Wait for the fetch that is under way, then begin: from here on new callers have to wait for another."""
         async with self._turn:
-            del self._next[wanted]
+            self._latest[wanted] = (time.monotonic(), self._next.pop(wanted))
             return await self._call("fetch", partial(self._fetch, wanted), f"the fetch from {printable(self.url)}")
 
     async def _call(self, call: str, job: Callable[[], T], what: str) -> T:
@@ -309,3 +316,8 @@ class Mirror:
         """Something could not be read: look through the copy before it is used again, or make it anew if proven."""
         if self._condition is not Condition.BROKEN:
             self._condition = Condition.BROKEN if proven else Condition.DOUBTED
+
+
+def _has_failed(task: asyncio.Task[Head]) -> bool:
+    """Whether it is over, and found nothing: the next caller tries anew."""
+    return task.done() and (task.cancelled() or task.exception() is not None)

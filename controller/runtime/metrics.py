@@ -81,6 +81,9 @@ class Metrics:
             buckets=_SHORT,
             registry=registry,
         )
+        self._hints = Counter(
+            "tandem_hints", "Branches that were said to have moved, by how it ended.", ["outcome"], registry=registry
+        )
         self._mirror_bytes = Gauge("tandem_mirror_bytes", "What the Git mirrors take of the disk.", registry=registry)
         self._child_restarts = Counter(
             "tandem_parser_restarts", "Parser processes that died and were started again.", registry=registry
@@ -154,6 +157,10 @@ class Metrics:
     def git_call(self, call: str, succeeded: bool, seconds: float) -> None:
         """A Git network call ended: `call` is fetch (a poll that finds nothing new, too) or push."""
         self._git_seconds.labels(call, "ok" if succeeded else "failed").observe(seconds)
+
+    def hint(self, outcome: str) -> None:
+        """Somebody said that a branch moved: `known` before, `met`, `lapsed`, or `taken` where no commit was named."""
+        self._hints.labels(outcome).inc()
 
     def mirror_bytes(self, count: int) -> None:
         """What the Git mirrors take of the disk."""

@@ -6,7 +6,7 @@ One connection writes, whichever database it is, and a few read beside it; what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
@@ -42,6 +42,15 @@ class Backend(Protocol):
     async def check(self, connection: AsyncConnection) -> None:
         """Raise DatabaseLockedError unless the controller is still the only one."""
 
+    async def ring(self, connection: AsyncConnection) -> Callable[[], None]:
+        """Inside a transaction that tells something; what is returned is to be called when it is over."""
+
+    async def listen(self, heard: Callable[[], None], lost: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+        """Call `heard` whenever somebody rings, until the result is called; `lost` when nobody is listened to any more.
+
+        A ring may be lost: look by a clock as well.
+        """
+
     async def close(self) -> None:
         """Close all connections and give the lock back."""
 
@@ -65,21 +74,22 @@ class Database:
         self._turn = asyncio.Lock()
 
     @classmethod
-    def of(cls, url: str, *, exclusive: bool) -> Database:
+    def of(cls, url: str, *, exclusive: bool, tells: bool = False) -> Database:
         """The database that a URL names, not opened yet. Raises DatabaseUrlError."""
         address = database_at(url)
         if isinstance(address, SqliteFile):
-            return cls(SqliteBackend(address, exclusive=exclusive))
-        return cls(PostgresBackend(address, exclusive=exclusive))
+            return cls(SqliteBackend(address, exclusive=exclusive, tells=tells))
+        return cls(PostgresBackend(address, exclusive=exclusive, tells=tells))
 
     @classmethod
-    async def open(cls, url: str, *, exclusive: bool = True) -> Database:
+    async def open(cls, url: str, *, exclusive: bool = True, tells: bool = False) -> Database:
         """Open the database, make it if it is missing, and bring it to this version.
 
         `exclusive` (the controller) takes the database's lock: DatabaseLockedError names who has it. Otherwise it is
-        only read, beside a controller or without one, and must be of this version (DatabaseVersionError).
+        only read, beside a controller or without one, and must be of this version (DatabaseVersionError). `tells`: as
+        that, but hints for the controller can be written.
         """
-        database = cls.of(url, exclusive=exclusive)
+        database = cls.of(url, exclusive=exclusive, tells=tells)
         try:
             await database.prepare(exclusive=exclusive)
         except BaseException:
@@ -129,6 +139,14 @@ class Database:
             except StoreError as error:
                 log.warning("the database cannot be reached", problem=error.message)
             await asyncio.sleep(HEARTBEAT)
+
+    async def ring(self, connection: AsyncConnection) -> Callable[[], None]:
+        """Announce what this transaction writes; call the result when it is over."""
+        return await self._backend.ring(connection)
+
+    async def listen(self, heard: Callable[[], None], lost: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+        """Call `heard` at every announcement, until the result is called or `lost`. Raises StoreError."""
+        return await self._backend.listen(heard, lost)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -27,6 +28,7 @@ from controller.store.sql import upsert
 LOCK = int.from_bytes(b"tandem", "big")  # the advisory lock's key; each database has its own
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60.0  # for one statement: a server that says nothing is as good as gone
+BELL = "tandem_hints"  # the channel on which hints are announced
 LOCK_SECONDS = 1.0  # for the lock of a process that was killed a moment ago
 LOCK_PAUSE = 0.2
 READERS = 4
@@ -49,10 +51,11 @@ class PostgresBackend:
 
     is_remote = True
 
-    def __init__(self, address: PostgresDatabase, *, exclusive: bool) -> None:
+    def __init__(self, address: PostgresDatabase, *, exclusive: bool, tells: bool = False) -> None:
         self.place = str(address)
         self._address = address
         self._exclusive = exclusive
+        self._tells = tells
         self._token = secrets.token_hex(8)
         self._name = f"tandem {self._token} pid {os.getpid()} on {socket.gethostname()}"[:_NAME]
         self._claimed = False
@@ -77,6 +80,19 @@ class PostgresBackend:
         found = await connection.scalar(text("SELECT token FROM holder"))
         if found != self._token:
             self._lose("it was restored, or another controller worked on it, while this one was cut off from it")
+
+    async def ring(self, connection: AsyncConnection) -> Callable[[], None]:
+        """The server tells when the transaction is committed."""
+        await connection.execute(text(f"NOTIFY {BELL}"))
+        return lambda: None
+
+    async def listen(self, heard: Callable[[], None], lost: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+        """Call `heard` whenever somebody rings, `lost` when the session ends; the result ends it. Raises StoreError."""
+        connection = await self._connect({"default_transaction_read_only": "on"})
+        connection.add_termination_listener(lambda _: lost())
+        await connection.add_listener(BELL, lambda *_: heard())
+        close: Callable[[], Awaitable[None]] = connection.close
+        return close
 
     async def close(self) -> None:
         """Close all sessions; the lock goes with the one that holds it."""
@@ -110,9 +126,9 @@ class PostgresBackend:
         return await self._connect({"default_transaction_read_only": "on"})
 
     async def _connect_writer(self) -> Any:
-        """A session that holds the lock, where there is one to hold."""
+        """A session that holds the lock, where there is one to hold; one that only tells needs none."""
         if not self._exclusive:
-            return await self._connect_reader()
+            return await (self._connect({}) if self._tells else self._connect_reader())
         if self._loss is not None:
             raise self._loss
         connection = await self._connect({})

@@ -88,6 +88,16 @@ fabrics = Table(
     sqlite_autoincrement=True,  # an id is never given out again: a late row of a dropped fabric finds nobody
 )
 
+hints = Table(
+    "hints",
+    metadata,
+    Column("url", Text, primary_key=True),  # normalised: of all its fabrics, however they spell it
+    Column("branch", String(255), primary_key=True),
+    _text("commit"),
+    Column("token", String(32), nullable=False),  # another one with every hint
+    Column("time", Float, nullable=False),
+)
+
 list_versions = Table(
     "list_versions",
     metadata,

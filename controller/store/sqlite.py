@@ -6,12 +6,14 @@ first and writes later would otherwise fail where it could have waited.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from controller.store.address import SqliteFile
+from controller.store.bell import SocketBell
 from controller.store.errors import DatabaseUrlError
 from controller.store.lock import FileLock
 
@@ -24,12 +26,13 @@ class SqliteBackend:
 
     is_remote = False
 
-    def __init__(self, address: SqliteFile, *, exclusive: bool) -> None:
+    def __init__(self, address: SqliteFile, *, exclusive: bool, tells: bool = False) -> None:
         self.place = str(address)
         self._path = address.path
         self._lock = FileLock(address.path) if exclusive else None
-        begin = "BEGIN IMMEDIATE" if exclusive else "BEGIN"
-        self.writer = self._engine(begin=begin, size=1, read_only=not exclusive)
+        writes = exclusive or tells
+        self.writer = self._engine(begin="BEGIN IMMEDIATE" if writes else "BEGIN", size=1, read_only=not writes)
+        self._bell = SocketBell(address.path)
         self.readers = self._engine(begin="BEGIN", size=READERS, read_only=True)
 
     async def prepare(self) -> None:
@@ -47,6 +50,14 @@ class SqliteBackend:
 
     async def check(self, connection: AsyncConnection) -> None:
         """Nothing to look at, for the same reason."""
+
+    async def ring(self, connection: AsyncConnection) -> Callable[[], None]:
+        """The bell is a socket beside the file; to be rung when the transaction is over."""
+        return self._bell.ring
+
+    async def listen(self, heard: Callable[[], None], lost: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+        """Call `heard` whenever somebody rings; the result ends it. It is never lost."""
+        return self._bell.listen(heard)
 
     async def close(self) -> None:
         """Close all connections and give the lock back."""

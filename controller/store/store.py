@@ -10,6 +10,7 @@ from controller.store.bases import Bases
 from controller.store.engine import Database
 from controller.store.fabrics import FabricTable
 from controller.store.guards import GuardTokens
+from controller.store.hints import Hints
 from controller.store.history import Archive, History
 from controller.store.installation import InstallationTable
 from controller.store.pushlog import PushLog
@@ -30,6 +31,7 @@ class Store:
         self.pushes = PushLog(database)
         self.refusals = Refusals(database)
         self.guards = GuardTokens(database)
+        self.hints = Hints(database)
         self.history = History(database)
         self.archive = Archive(database)
 

@@ -45,11 +45,38 @@ class Lookout:
         self._ledger = ledger
         self.mirror: Mirror | None = None
         self.stale = True
+        self._told: tuple[str, float] | None = None  # why it is stale, if only somebody's word
+        self._asked = self.answered = 0.0  # when somebody last said that it moved, and before the last look
         self.troubled = False
+
+    def look_again(self) -> None:
+        """The branch may have moved: the next run asks the remote."""
+        self.stale, self._told = True, None
+
+    def tell(self, commit: str, since: float) -> None:
+        """Somebody said at `since` that the branch moved, to `commit` ("": somewhere)."""
+        self._asked = since
+        if not self.stale or self._told is not None:
+            self.stale, self._told = True, (commit, since)
+
+    def knows(self, commit: str, *, passed: bool = False) -> bool:
+        """Whether the branch was last seen at this commit, or we pushed it; `passed`: or at a later one.
+
+        An earlier commit is only known by somebody who has looked since: the branch may have been set back to it.
+        """
+        seen = self._state.seen_commit
+        if not commit or not seen or self.mirror is None:
+            return False
+        if commit in {seen, self._ledger.row.pushed_commit}:
+            return True
+        snapshot = self.mirror.snapshot
+        return passed and snapshot.has(commit) and snapshot.is_ancestor(commit, seen)
 
     async def see(self, run: Run) -> None:
         """Fetch, read what changed, and watch what it names. A remote that fails does not stop drift correction."""
         try:
+            if self._told is not None and self.knows(self._told[0]):
+                self.stale, self._told = False, None
             if self.stale:
                 await self.fetch(run)
         except WaitingError as error:
@@ -61,25 +88,36 @@ class Lookout:
     async def fetch(self, run: Run) -> None:
         """Look where the branch is, and read what changed. A refused credential is read again once."""
         source = self._state.profile.source
+        asked, since = self._asked, None if self._told is None else self._told[1]
+        self._told = None
+        self.stale = False  # whoever says from now on that it moved is heard: this look may have been too early
         try:
-            mirror, sight = await self._look(reread=self.troubled)
+            mirror, sight = await self._seen(since)
+            bind_revision(sight.commit)
+            run.fetched = f"{source.branch}@{sight.commit[:12]}" if sight.commit else f"{source.branch}, not made yet"
+            await self._read(mirror, sight)
+            self.answered = asked
+        except BaseException:
+            self.look_again()
+            raise
+
+    async def _seen(self, since: float | None) -> tuple[Mirror, Sight]:
+        """A look; a second one with the Secret as it is now, where another content may help."""
+        try:
+            return await self._look(reread=self.troubled, since=since)
         except TandemError as error:
             if self.troubled or error.reason not in OF_THE_SECRET:
                 raise
-            mirror, sight = await self._look(reread=True)
-        bind_revision(sight.commit)
-        run.fetched = f"{source.branch}@{sight.commit[:12]}" if sight.commit else f"{source.branch}, not made yet"
-        self.stale = False
-        await self._read(mirror, sight)
+            return await self._look(reread=True)
 
-    async def _look(self, *, reread: bool) -> tuple[Mirror, Sight]:
+    async def _look(self, *, reread: bool, since: float | None = None) -> tuple[Mirror, Sight]:
         """Ask the remote, with the credentials that are known or (`reread`) as their Secret holds them now."""
         state, source = self._state, self._tools.source
         keyring = await self._tools.trust.keyring(state.profile, reread=reread)
         mirror = self.mirror = await source.mirror(state.profile, reread=reread)
         direction = state.profile.rules.direction
         try:
-            return mirror, await source.look(mirror, state.profile.source, direction, keyring)
+            return mirror, await source.look(mirror, state.profile.source, direction, keyring, since)
         except SignatureInvalidError:
             is_head = state.profile.source.verify is VerifyMode.HEAD
             if is_head and not state.seen_commit and mirror.snapshot.has(state.planned_commit):

@@ -74,7 +74,20 @@ class FabricService:
 
     def look_again(self) -> None:
         """The branch may have moved: the next run fetches."""
-        self._lookout.stale = True
+        self._lookout.look_again()
+
+    def tell(self, commit: str, since: float) -> None:
+        """Somebody said at `since` that the branch moved, to `commit` ("": somewhere): the next run looks."""
+        self._lookout.tell(commit, since)
+
+    @property
+    def answered(self) -> float:
+        """The time of the last `tell` after which the branch was looked at."""
+        return self._lookout.answered
+
+    def knows(self, commit: str, *, passed: bool = False) -> bool:
+        """Whether the branch was last seen at this commit; `passed`: or at a later one."""
+        return self._lookout.knows(commit, passed=passed)
 
     async def run(self, run: Run) -> None:
         """Walk the way once. What stops it is kept in `run.problem`; only programming errors are raised."""
@@ -90,7 +103,8 @@ class FabricService:
             await self._converge(run)
         except TandemError as error:
             run.problem = error
-            self._lookout.stale = self._lookout.stale or not isinstance(error, StalledError)
+            if not isinstance(error, StalledError):
+                self._lookout.look_again()
             log.warning("the run stopped", reason=error.reason.value, problem=error.message)
         self._lookout.troubled = run.problem is not None or bool(self.state.unpushed)
 
@@ -259,7 +273,7 @@ class FabricService:
             return
         outcome = await self._publisher.publish(mirror, ready, run)
         if outcome.lost:
-            self._lookout.stale = True
+            self._lookout.look_again()
             self.state.dirty.update(change.key for change in ready)
 
     async def _archive(self, item: Archived) -> None:

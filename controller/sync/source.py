@@ -90,15 +90,25 @@ class SourceReader:
         """Keep the mirrors within `quota` bytes of disk, as far as nobody uses them."""
         return await self._mirrors.evict(quota)
 
-    async def look(self, mirror: Mirror, source: Source, direction: Direction, keyring: Keyring | None = None) -> Sight:
+    async def look(
+        self,
+        mirror: Mirror,
+        source: Source,
+        direction: Direction,
+        keyring: Keyring | None = None,
+        since: float | None = None,
+    ) -> Sight:
         """Where the branch is now: one request when it has not moved. With a keyring, its commit must be signed by it.
+
+        `since`: what somebody else found from this time on will do (see Mirror.fetch).
 
         Where the cluster is the source, a repository, branch or directory that is not there yet is made by the first
         commit; elsewhere it is an error with its own reason.
         """
         makes = direction is Direction.CLUSTER_TO_GIT
         try:
-            head = await mirror.fetch(source.branch, source.max_bytes, tags=source.verify is VerifyMode.TAG)
+            tags = source.verify is VerifyMode.TAG
+            head = await mirror.fetch(source.branch, source.max_bytes, tags=tags, since=since)
         except (EmptyRepositoryError, BranchNotFoundError):
             if makes:
                 return Sight()

@@ -163,6 +163,11 @@ class Repository(Model):
         "private authority; tls.crt and tls.key for a client certificate. For ssh: identity, known_hosts, and password "
         "if the key has a passphrase. Absent: the repository is read and written without authentication.",
     )
+    hook_secret_ref: NameRef | None = Field(
+        default=None,
+        description="A Secret of this namespace with token, the secret of the Git server's webhook. With it, `tandem "
+        "serve` takes /hooks/{github,gitlab,gitea,generic}/<namespace>/<fabric>, and a push is known at once.",
+    )
     author: Author = Field(default=Author(), description="The author of Tandem's commits.")
     max_bytes: Annotated[
         int,

@@ -11,6 +11,7 @@ from prometheus_client import generate_latest
 
 from controller.runtime.metrics import Metrics
 from controller.runtime.queue import WorkQueue
+from controller.runtime.servemetrics import ServeMetrics
 from tests.support.clock import ManualClock, settle
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -146,7 +147,8 @@ async def test_the_page_lists_every_metric_with_its_type_and_labels(metrics: Met
     metrics.queue_hooks()
     metrics.watch_queue(WorkQueue[str]())
     declared = {}
-    for collector in metrics.registry._collector_to_names:
+    served = ServeMetrics("1.2.3")
+    for collector in [*metrics.registry._collector_to_names, *served.registry._collector_to_names]:
         for family in collector.collect():
             if family.name.startswith("tandem_"):
                 kind = {"info": "gauge"}.get(family.type, family.type)

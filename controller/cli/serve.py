@@ -1,0 +1,45 @@
+"""`tandem serve`: the process that listens for Git servers, with settings from flags and the environment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from controller.cli.exits import Exit
+from controller.cli.parser import Parser, add_engine_flags
+from controller.cli.run import checked_settings
+from controller.errors import Reason, StalledError
+from controller.runtime.logging import configure_logging
+from controller.serving import run_server
+from controller.web.bind import BindError
+
+EXAMPLES = """
+tandem serve --data-dir /var/lib/tandem --bind 0.0.0.0:8090     beside a controller with the same data folder
+TANDEM_DATABASE=postgresql://… tandem serve
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the flags."""
+    add_engine_flags(parser)
+    parser.add_setting("--bind", metavar="HOST:PORT", help="where to listen; default: 127.0.0.1:8090")
+    parser.add_setting(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default: info"
+    )
+    parser.add_setting(
+        "--log-format", choices=("text", "json"), help="of the lines on stderr; default: text on a terminal, else json"
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    console = None if options.log_format is None else options.log_format == "text"
+    configure_logging(options.log_level, console=console)
+    settings = checked_settings(options)
+    try:
+        asyncio.run(run_server(settings))
+    except BindError as error:
+        raise StalledError(Reason.INVALID_SPEC, f"--bind: {error}") from error
+    except OSError as error:
+        raise StalledError(Reason.PROGRESSING, f"--bind {settings.bind}: {error.strerror or error}") from error
+    return Exit.DONE
