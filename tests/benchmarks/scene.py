@@ -72,9 +72,14 @@ class Scene:
         revision = repository.publish(_files(count, together=together))
         return Place(name, repository, revision, count)
 
-    async def begin(self, place: Place, **sync: Any) -> None:
-        """Make the place's Fabric; Tandem starts on it. Nothing runs by the clock afterwards."""
-        body = fabric(place.repository.url, place.name, sync={"interval": "1h", "maxEdits": 10_000, **sync})
+    async def begin(self, place: Place, *, hook: str = "", **sync: Any) -> None:
+        """Make the place's Fabric; Tandem starts on it. Nothing runs by the clock afterwards.
+
+        `hook`: the name of the Secret for messages of the Git server.
+        """
+        source = {"hookSecretRef": {"name": hook}} if hook else {}
+        timing = {"interval": "1h", "maxEdits": 10_000, **sync}
+        body = fabric(place.repository.url, place.name, repository=source, sync=timing)
         await self.client.create(place.fabric_path.rpartition("/")[0], body)
 
     async def settle(self, place: Place, holds: Callable[[Json], bool]) -> None:
