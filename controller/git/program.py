@@ -24,10 +24,11 @@ from controller.git.errors import (
 from controller.git.gitwords import CUT_OFF, TOO_LARGE, certificate_wanted, server_words, shortened, told_error
 from controller.git.home import Home, made_home
 from controller.git.packs import all_bytes
-from controller.git.process import TICK, Answer, run_program
+from controller.git.process import Answer, run_program
 from controller.git.push import Outcome, Pushed, PushOrder, Refused, check_order, one_line, settled
 from controller.git.remote import address_of, is_ssh, printable
 from controller.git.transport import ALL_TAGS, CONNECT_TIMEOUT, Pulse, Remote, too_large
+from controller.process import TICK
 
 HEAD = re.compile(r"([0-9a-f]{40})\t(refs/(?:heads|tags)/\S+)")
 VERDICT = re.compile(r"^([ +*=!-])\t\S*:(\S+)\t(.*)$", re.MULTILINE)  # git push --porcelain
