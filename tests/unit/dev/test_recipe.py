@@ -8,9 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from controller.dev.recipe import Recipe, control_plane_recipes, etcd_recipe, kubernetes_recipe, label_of
+from controller.dev.recipe import (
+    Recipe,
+    control_plane_recipes,
+    etcd_recipe,
+    kubernetes_recipe,
+    label_of,
+    sops_recipe,
+)
+from controller.sops.locate import VERSION
 
-RECIPES = pytest.mark.parametrize("recipe", control_plane_recipes(), ids=lambda recipe: recipe.folder.name)
+RECIPES = pytest.mark.parametrize(
+    "recipe", [*control_plane_recipes(), sops_recipe()], ids=lambda recipe: recipe.folder.name
+)
 
 
 @RECIPES
@@ -65,3 +75,7 @@ def test_every_part_of_a_recipe_counts(recipe: Recipe) -> None:
         (recipe.folder / name).write_text(f"another {name}\n")
         labels.append(label_of([recipe])["recipe"])
     assert len(set(labels)) == 5
+
+
+def test_the_sops_that_is_looked_for_is_the_one_that_is_built() -> None:
+    assert sops_recipe().version("github.com/getsops/sops/v3") == VERSION
