@@ -6,6 +6,7 @@ Nothing below this module knows which implementation it is given; nothing above 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -42,6 +43,9 @@ from controller.runtime.queue import WorkQueue
 from controller.runtime.status import StatusWriter, status_replacer
 from controller.runtime.tasks import Supervisor
 from controller.settings import Settings
+from controller.sops.locate import find_sops
+from controller.sops.program import Sops
+from controller.sops.room import best_place, sweep
 from controller.store.copy import copy_database, told_as
 from controller.store.store import Store
 from controller.sync.apply import Applier
@@ -52,6 +56,7 @@ from controller.sync.installation import Cluster, installation_of, known_install
 from controller.sync.parsing import ParserPool
 from controller.sync.review import FabricReview
 from controller.sync.schemas import Schemas
+from controller.sync.sealing import Sealing
 from controller.sync.source import SourceReader
 from controller.sync.tidying import tidy
 from controller.sync.tools import Tools
@@ -103,6 +108,7 @@ async def assembled(
         recorder = EventRecorder(client, dropped=metrics.event_dropped)
         stack.push_async_callback(recorder.close)
         secrets = SecretReader(client, time.monotonic)
+        sealing = Sealing(secrets, _sops(settings), parser)
         installation = (
             await installation_of(settings, client, writer, store)
             if makes_identity
@@ -116,10 +122,11 @@ async def assembled(
             writer=writer,
             discovery=discovery,
             pool=pool,
-            source=SourceReader(secrets, mirrors, parser, settings.bounds),
+            source=SourceReader(secrets, mirrors, parser, sealing, settings.bounds),
             trust=Trust(secrets),
+            sealing=sealing,
             parser=parser,
-            writeback=WriteBack(parser, installation.id),
+            writeback=WriteBack(parser, sealing, installation.id),
             applier=Applier(client, writer),
             schemas=Schemas(discovery),
             store=store,
@@ -160,7 +167,9 @@ async def looking_at_git(settings: Settings, client: KubeClient) -> AsyncIterato
         mirrors = Mirrors(Path(scratch), rules, settings.git_timeout, proxy=_proxy(settings))
         try:
             secrets = SecretReader(client, time.monotonic)
-            yield SourceReader(secrets, mirrors, ParserPool(settings.bounds), settings.bounds)
+            parser = ParserPool(settings.bounds)
+            sealing = Sealing(secrets, _sops(settings), parser)
+            yield SourceReader(secrets, mirrors, parser, sealing, settings.bounds)
         finally:
             mirrors.close()
 
@@ -175,6 +184,13 @@ def _url_rules(settings: Settings, server: str) -> UrlRules:
 
 def _proxy(settings: Settings) -> Proxy:
     return Proxy(settings.git_proxy, settings.git_no_proxy)
+
+
+def _sops(settings: Settings) -> Sops:
+    """The sops program; what one that was killed here left behind is removed."""
+    place = best_place(settings.data_dir / "private")
+    sweep(place)
+    return Sops(lambda: find_sops(settings.sops, os.environ), place)
 
 
 class Controller:

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     REPOSITORY_TOO_LARGE = "RepositoryTooLarge"
     NEEDS_RENDERING = "NeedsRendering"
     URL_REFUSED = "URLRefused"
+    DECRYPTION_FAILED = "DecryptionFailed"
     # sync
     SYNCED = "Synced"
     PROGRESSING = "Progressing"

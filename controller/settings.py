@@ -47,6 +47,7 @@ class Settings(BaseModel):
     mirror_quota: int = Field(default=10 << 30, description="Bytes of disk for Git mirrors, those in use apart.")
     git_proxy: str = ""
     git_no_proxy: tuple[str, ...] = ()
+    sops: str = Field(default="", description="The sops program; looked for on PATH and in Tandem's cache if empty.")
     allow_namespaces: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = Field(default=(), description="The only ones whose Fabrics are looked after.")
     webhook_bind: str = Field(default="", description="HOST:PORT for the API server's questions; empty: not asked.")

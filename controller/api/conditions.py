@@ -70,11 +70,15 @@ SOURCE_REASONS = frozenset(
         Reason.REPOSITORY_TOO_LARGE,
         Reason.NEEDS_RENDERING,
         Reason.URL_REFUSED,
+        Reason.DECRYPTION_FAILED,
     }
 )
 """The reasons that make `SourceReady` False."""
 
-_UNSEEN = (SOURCE_REASONS - {Reason.PUSH_REJECTED}) | {Reason.API_UNREACHABLE, Reason.FORBIDDEN}
+_UNSEEN = (SOURCE_REASONS - {Reason.PUSH_REJECTED, Reason.DECRYPTION_FAILED}) | {
+    Reason.API_UNREACHABLE,
+    Reason.FORBIDDEN,
+}
 """Reasons with which a side was not seen at all: whether the sides agree is unknown, not false."""
 
 

@@ -136,6 +136,11 @@ def add_engine_flags(parser: Parser) -> None:
     )
     parser.add_switch("--allow-insecure-git", help="allow http:// remotes, and ones on loopback or link-local")
     parser.add_setting(
+        "--sops",
+        metavar="PROGRAM",
+        help="what opens and writes encrypted files; default: sops on PATH, else the one that Tandem built",
+    )
+    parser.add_setting(
         "--git-proxy",
         metavar="URL",
         convert=parse_proxy,

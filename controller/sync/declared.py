@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from controller.errors import Reason
 from controller.objects import Base, Kind, ObjectKey, Provenance, group_of
-from controller.sync.parse.documents import FileResult, ParsedDocument
+from controller.sync.parse.documents import FileResult, ParsedDocument, Seal
 from controller.sync.plan.model import Declared, Presence
 from controller.sync.scope import Scope
 
@@ -58,6 +58,7 @@ class DeclaredTree:
         self._duplicates: set[ObjectKey] = set()
         self._objections: dict[str, tuple[Problem, ...]] = {}
         self._faulty: set[str] = set()  # the files with faults: every status asks for them
+        self.sealed: set[str] = set()  # the files that are encrypted, and may be opened
         self._unserved: dict[ObjectKey, Problem] = {}
         self._held: dict[ObjectKey, frozenset[str]] = {}
         self._versions: Counter[tuple[str, str]] = Counter()
@@ -150,6 +151,11 @@ class DeclaredTree:
         """Whether objects are held: until they are not, the tree must not count as planned across a restart."""
         return bool(self._held)
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether there are encrypted files that could not be opened."""
+        return any(self.files[path].result.seal is Seal.CLOSED for path in self.sealed)
+
     def problems(self) -> list[Problem]:
         """Every fault of every file, in the order of paths and lines."""
         found = [problem for problems in self._objections.values() for problem in problems]
@@ -168,6 +174,8 @@ class DeclaredTree:
         self.files[path] = blob
         if blob.result.faults:
             self._faulty.add(path)
+        if blob.result.seal in (Seal.CLOSED, Seal.OPEN):
+            self.sealed.add(path)
         self._versions.update(_versions(blob))
         touched = set()
         objections = []
@@ -203,6 +211,7 @@ class DeclaredTree:
             self._versions -= Counter(_versions(gone))
         self._objections.pop(path, None)
         self._faulty.discard(path)
+        self.sealed.discard(path)
         touched = set(self._keys.pop(path, ()))
         for key in touched:
             self._unserved.pop(key, None)
@@ -240,7 +249,8 @@ class DeclaredTree:
             item=document.ref.item,
             blob=self.files[place.path].blob,
         )
-        return Declared(Presence.PRESENT, document.api_version, document.content, origin)
+        sealed = self.files[place.path].result.seal is Seal.OPEN
+        return Declared(Presence.PRESENT, document.api_version, document.content, origin, sealed=sealed)
 
 
 def _versions(blob: Blob) -> Iterator[tuple[str, str]]:

@@ -180,6 +180,7 @@ class Fabrics:
         uid = self._close(key)
         if uid:
             self._tools.source.release(uid)
+            self._tools.sealing.release(uid)
             self._tools.announcer.forget(uid)
             self._tools.statuses.forget(key)
             self._tools.metrics.conflicts_open(uid, 0)

@@ -20,9 +20,10 @@ from typing import Self
 import controller
 from controller.errors import Reason
 from controller.settings import Bounds
-from controller.sync.parse.documents import DocRef, Fault, FileResult
+from controller.sync.parse.documents import DocRef, Fault, FileResult, Seal
 from controller.sync.parse.edit import EditRefusedError
-from controller.sync.parse.frames import edit_request, parse_request, result_of, take_frames, unframed
+from controller.sync.parse.frames import edit_request, parse_request, respell_request, result_of, take_frames, unframed
+from controller.sync.parse.respell import Text
 
 # About 32 requests for whatever there is: one a blob doubles the time, one for all leaves the other children idle.
 _BATCHES = 32
@@ -106,10 +107,25 @@ class ParserPool:
             results.update(parsed)
         return results
 
+    async def parse_opened(self, data: bytes) -> FileResult:
+        """What the text of an encrypted file declares. It is not kept: that is for those who know the keys."""
+        answers: list[bytes] = []
+        try:
+            await self._ask(parse_request([data], singly=True, opened=True), 1, answers.append)
+        except ChildDiedError:
+            return FileResult(faults=(Fault(1, Reason.DOCUMENTS_FAILED, DEADLY),), seal=Seal.OPEN)
+        return result_of(answers[0])
+
     async def edit(self, old: bytes, intended: Mapping[DocRef, bytes | None], appended: Sequence[bytes] = ()) -> bytes:
         """`parse.edit.edit_file` in a child. Raises EditRefusedError, also when the child dies of it."""
+        return await self._change(edit_request(old, intended, appended))
+
+    async def respell(self, old: Text, new: Text, gone: Iterable[int] = ()) -> bytes:
+        """`parse.respell.respelled` in a child. Raises EditRefusedError, also when the child dies of it."""
+        return await self._change(respell_request(old, new, gone))
+
+    async def _change(self, request: bytes) -> bytes:
         answers: list[bytes] = []
-        request = edit_request(old, intended, appended)
         for _ in range(2):
             with suppress(ChildDiedError):
                 await self._ask(request, 1, answers.append)
@@ -118,7 +134,7 @@ class ParserPool:
             raise EditRefusedError(f"the edit was given up: {DEADLY}")
         header, parts = unframed(answers[0])
         if header["refused"]:
-            raise EditRefusedError(header["refused"])
+            raise EditRefusedError(header["refused"], Reason(header["reason"]))
         return parts[0]
 
     async def _parse(self, batch: list[Blob]) -> dict[str, FileResult]:
@@ -231,7 +247,7 @@ class Child:
 
 
 class ResultCache:
-    """Results by blob id, the least recently used dropped beyond a number of bytes."""
+    """Results by id, the least recently used dropped beyond a number of bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -253,6 +269,11 @@ class ResultCache:
         while self._size > self._limit:
             _, dropped = self._results.popitem(last=False)
             self._size -= _size(dropped)
+
+    def forget(self, prefix: str) -> None:
+        """Keep nothing any more whose id begins so."""
+        for blob in [blob for blob in self._results if blob.startswith(prefix)]:
+            self._size -= _size(self._results.pop(blob))
 
 
 def _size(result: FileResult) -> int:

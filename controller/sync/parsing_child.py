@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from controller.settings import Bounds
-from controller.sync.parse.documents import read_file
+from controller.sync.parse.documents import read_file, read_opened
 from controller.sync.parse.edit import EditRefusedError, edit_file
 from controller.sync.parse.frames import (
     LENGTH_BYTES,
@@ -24,6 +24,7 @@ from controller.sync.parse.frames import (
     result_answer,
     unframed,
 )
+from controller.sync.parse.respell import Text, respelled
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -50,13 +51,18 @@ def answer(connection: socket.socket, payload: bytes, bounds: Bounds) -> None:
     """Answer one request."""
     header, parts = unframed(payload)
     if header["do"] == "parse":
-        for answers in gathered((result_answer(read_file(blob, bounds)) for blob in parts), singly=header["singly"]):
+        read = read_opened if header["opened"] else read_file
+        for answers in gathered((result_answer(read(blob, bounds)) for blob in parts), singly=header["singly"]):
             connection.sendall(answers)
         return
     try:
-        connection.sendall(edited_answer(edit_file(*edit_arguments(header, parts), bounds)))
+        if header["do"] == "respell":
+            new = respelled(Text(*parts[:2]), Text(*parts[2:]), header["gone"], bounds)
+        else:
+            new = edit_file(*edit_arguments(header, parts), bounds)
+        connection.sendall(edited_answer(new))
     except EditRefusedError as error:
-        connection.sendall(refused_answer(error.message))
+        connection.sendall(refused_answer(error.message, error.reason))
 
 
 def gathered(answers: Iterable[bytes], *, singly: bool) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemov
 from controller.api.v1alpha1.problems import fabric_problems
 from controller.errors import Reason, StalledError
 from controller.objects import Kind, ObjectKey
+from controller.sops.keys import is_recipient
 from controller.sync.naming import field_manager
 from controller.sync.plan.fieldpath import parse_pattern
 from controller.sync.plan.model import (
@@ -78,6 +79,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Encryption:
+    """With what a fabric's files are encrypted: for whom it writes new ones, and where its identities are."""
+
+    recipients: tuple[str, ...] = ()
+    identity: NameRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Everything a run needs to know of its Fabric."""
 
@@ -95,11 +104,19 @@ class Profile:
     requested_at: str
     confirmed: frozenset[str]
     applied: str  # status.revision.applied, which outlives the database
+    encryption: Encryption = Encryption()
 
     @property
     def fabric(self) -> str:
         """`<namespace>/<name>`, as logs and commits name it."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is ever written to Git."""
+        return any(
+            one is not Direction.GIT_TO_CLUSTER for one in (self.rules.direction, *self.rules.directions.values())
+        )
 
     def batches(self, kind: Kind) -> bool:
         """Whether edits of this kind are gathered for a commit; where Git always wins they are put back at once."""
@@ -112,7 +129,7 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
     Raises StalledError(InvalidSpec) for what only the installation can refuse, and for what no schema can say.
     """
     spec, metadata = fabric.spec, fabric.metadata
-    if problems := [*fabric_problems(spec, plurals), *_pattern_problems(spec)]:
+    if problems := [*fabric_problems(spec, plurals), *_pattern_problems(spec), *_recipient_problems(spec)]:
         raise StalledError(Reason.INVALID_SPEC, "; ".join(problems))
     namespace, name = metadata.namespace, metadata.name
     return Profile(
@@ -122,7 +139,7 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
         generation=metadata.generation,
         source=_source(spec),
         scope=_scope(spec, namespace, installation),
-        rules=_rules(spec, field_manager(installation.id, namespace, name), installation),
+        rules=_rules(spec, namespace, field_manager(installation.id, namespace, name), installation),
         interval=spec.sync.interval.seconds,
         batch_window=spec.sync.batch_window.seconds,
         max_commits_per_hour=spec.sync.max_commits_per_hour,
@@ -132,6 +149,7 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
             token.strip() for token in metadata.annotations.get(CONFIRM, "").split(",") if token.strip()
         ),
         applied=(fabric.status.revision.applied if fabric.status.revision else None) or "",
+        encryption=Encryption(spec.encryption.recipients, spec.encryption.identity_secret_ref),
     )
 
 
@@ -192,7 +210,17 @@ def _pattern_problems(spec: FabricSpec) -> Iterator[str]:
                 yield f"spec.ignore[{i}].paths[{j}]: {error}"
 
 
-def _rules(spec: FabricSpec, manager: str, installation: Installation) -> Rules:
+def _recipient_problems(spec: FabricSpec) -> Iterator[str]:
+    """Recipients that nobody could have an identity for: what is encrypted for them is lost."""
+    for i, recipient in enumerate(spec.encryption.recipients):
+        if not is_recipient(recipient):
+            yield (
+                f"spec.encryption.recipients[{i}]: {recipient[:80]!r} is no age recipient; give the public half of an "
+                "X25519 key, age1…, as age-keygen shows it"
+            )
+
+
+def _rules(spec: FabricSpec, own: str, manager: str, installation: Installation) -> Rules:
     directions = {
         Kind(rule.group, rule.kind): Direction(rule.direction.value) for rule in spec.resources if rule.direction
     }
@@ -208,8 +236,24 @@ def _rules(spec: FabricSpec, manager: str, installation: Installation) -> Rules:
         ignore=tuple(IgnoreRule(tuple(rule.kinds), tuple(rule.paths), tuple(rule.managers)) for rule in spec.ignore),
         deletion=_deletion(spec.deletion),
         max_edits=spec.sync.max_edits,
+        encrypts=bool(spec.encryption.recipients),
+        kept_out=frozenset(_own_secrets(spec, own)),
         salt=installation.salt,
     )
+
+
+def _own_secrets(spec: FabricSpec, own: str) -> Iterator[ObjectKey]:
+    """The Secrets that the spec names: what opens the repository does not belong into it."""
+    repository = spec.repository
+    for reference in (
+        repository.credentials_secret_ref,
+        repository.verify.keys_secret_ref,
+        repository.sign_with_secret_ref,
+        repository.hook_secret_ref,
+        spec.encryption.identity_secret_ref,
+    ):
+        if reference is not None:
+            yield ObjectKey("", "Secret", own, reference.name)
 
 
 def _deletion(deletion: Deletion) -> DeletionRules:

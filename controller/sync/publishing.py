@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -10,12 +11,14 @@ from controller.api.conditions import Finding
 from controller.errors import Reason, WaitingError
 from controller.git.mirror import Mirror
 from controller.git.push import LeaseLost, Pushed, Refused
-from controller.objects import Base, ObjectKey, Provenance, canonical
+from controller.objects import Base, ObjectKey, Provenance, canonical, decoded
 from controller.sync.declared import Blob
 from controller.sync.execution import Executor, Results, touches_cluster
 from controller.sync.ledger import Ledger
+from controller.sync.plan.conflicts import is_secret
 from controller.sync.plan.fieldpath import render_path
-from controller.sync.plan.model import Action, Change
+from controller.sync.plan.model import Action, Change, FieldEdit
+from controller.sync.plan.tree import ABSENT, lookup
 from controller.sync.state import Exceptional, FabricState
 from controller.sync.tools import Tools
 from controller.sync.writeback import Draft
@@ -106,8 +109,18 @@ class Publisher:
                 run.results.count(change.action)
             state.fights.note_commit(change.key, now)
             for edit in change.edits:
-                value = canonical(edit.new) if edit.new_present else b""
+                value = self._written(change, edit)
                 state.fights.note_write_back(change.key, render_path(edit.path), value, edit.manager, now)
+
+    def _written(self, change: Change, edit: FieldEdit) -> bytes:
+        """What tells the value that was written from others; b"" if it was removed. A Secret's is not kept itself."""
+        if not edit.new_present:
+            return b""
+        if not is_secret(change.key):
+            return canonical(edit.new)
+        schema = self._tools.schemas.get(change.api_version, change.key.kind)
+        value = lookup(decoded(change.document or b"{}"), edit.path, schema)
+        return b"" if value is ABSENT else hmac.digest(self._state.profile.rules.salt, canonical(value), "sha256")
 
     async def _take_over_files(self, mirror: Mirror, draft: Draft, tree: str) -> None:
         """The written files are what Git declares now; nobody has to be told, because their bases say the same."""
@@ -119,7 +132,7 @@ class Publisher:
                 continue
             entry = mirror.snapshot.entry(tree, path.removeprefix(f"{state.profile.source.directory}/"))
             if entry is not None:
-                files[path] = await self._tools.source.reread(entry.blob, content)
+                files[path] = await self._tools.source.reread(entry.blob, content, state.key)
         versions = {
             (document.api_version, document.kind)
             for blob in files.values()

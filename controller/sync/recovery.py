@@ -152,7 +152,7 @@ class Recovery:
                     "the applied commit is not on the branch any more: each object is met anew", applied=applied
                 )
                 return tree
-            diff = await self._tools.source.diff(mirror, source, "", found)
+            diff = await self._tools.source.diff(mirror, source, "", found, state.key)
         except TandemError as error:
             log.warning("the applied commit cannot be read: each object is met anew", problem=error.message)
             return tree

@@ -17,6 +17,7 @@ from controller.runtime.logging import bind_revision
 from controller.sync.declared import Blob
 from controller.sync.ledger import Ledger
 from controller.sync.run import Run
+from controller.sync.sealing import Key
 from controller.sync.source import Diff, Sight
 from controller.sync.state import FabricState
 from controller.sync.target import Version
@@ -48,6 +49,7 @@ class Lookout:
         self._told: tuple[str, float] | None = None  # why it is stale, if only somebody's word
         self._asked = self.answered = 0.0  # when somebody last said that it moved, and before the last look
         self.troubled = False
+        self._key = Key()
 
     def look_again(self) -> None:
         """The branch may have moved: the next run asks the remote."""
@@ -96,6 +98,7 @@ class Lookout:
             bind_revision(sight.commit)
             run.fetched = f"{source.branch}@{sight.commit[:12]}" if sight.commit else f"{source.branch}, not made yet"
             await self._read(mirror, sight)
+            await self._reopen(mirror)
             self.answered = asked
         except BaseException:
             self.look_again()
@@ -114,6 +117,7 @@ class Lookout:
         """Ask the remote, with the credentials that are known or (`reread`) as their Secret holds them now."""
         state, source = self._state, self._tools.source
         keyring = await self._tools.trust.keyring(state.profile, reread=reread)
+        self._key = await self._tools.sealing.key(state.profile, reread=reread or state.declared.is_shut)
         mirror = self.mirror = await source.mirror(state.profile, reread=reread)
         direction = state.profile.rules.direction
         try:
@@ -136,6 +140,8 @@ class Lookout:
         state.moved_source = bool(self._ledger.row.url) and self._ledger.fingerprint != state.profile.source.fingerprint
         if sight.tree != state.seen_tree or not state.seen_commit:
             first = not state.seen_commit
+            if first:
+                state.key = self._key
             diff = await self._diff(mirror, sight)
             brought = None if not first else self._changed_since_planned(mirror, sight)
             state.kinds |= await state.view.resolve(versions_of(diff.files.values()))
@@ -144,13 +150,25 @@ class Lookout:
             state.watches_stale = state.watches_stale or bool(diff.files)
         state.seen_commit, state.seen_tree, state.git_changed_at = sight.commit, sight.tree, sight.time or None
 
+    async def _reopen(self, mirror: Mirror) -> None:
+        """Try encrypted files again: all of them with other identities, else those that could not be opened."""
+        state = self._state
+        if self._key == state.key and not state.declared.is_shut:
+            return
+        sealed = {path: state.declared.files[path] for path in sorted(state.declared.sealed)}
+        files = await self._tools.source.reopened(mirror, sealed, self._key)
+        state.kinds |= await state.view.resolve(versions_of(files.values()) - state.kinds.keys())
+        state.dirty |= state.declared.update(files, state.profile.scope, state.kinds, state.bases, ())
+        state.watches_stale = state.watches_stale or bool(files)
+        state.key = self._key
+
     async def _diff(self, mirror: Mirror, sight: Sight) -> Diff:
         """What changed since the tree that was seen last."""
         state, source = self._state, self._tools.source
         try:
-            return await source.diff(mirror, state.profile.source, state.seen_tree, sight.tree)
+            return await source.diff(mirror, state.profile.source, state.seen_tree, sight.tree, self._key)
         except ObjectMissingError:  # rewritten history, in a copy that was made anew: the old tree is nowhere any more
-            whole = await source.diff(mirror, state.profile.source, "", sight.tree)
+            whole = await source.diff(mirror, state.profile.source, "", sight.tree, self._key)
             gone = dict.fromkeys(state.declared.files.keys() - whole.files.keys())
             return replace(whole, files=gone | whole.files)
 

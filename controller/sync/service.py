@@ -296,4 +296,7 @@ class FabricService:
         """What the source has to say in the status."""
         if run.problem is not None:
             return Finding.of(run.problem)
-        return self._publisher.finding if self.state.unpushed else None
+        if self.state.unpushed and self._publisher.finding is not None:
+            return self._publisher.finding
+        trouble = self._tools.sealing.trouble(self.state.key) if self.state.declared.is_shut else ""
+        return Finding(Reason.DECRYPTION_FAILED, trouble) if trouble else None

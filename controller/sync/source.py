@@ -7,7 +7,7 @@ and parsed once per blob id in the child processes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,12 +24,13 @@ from controller.git.trees import SUBMODULE, Entry
 from controller.kube.secrets import SecretReader
 from controller.settings import Bounds
 from controller.sync.declared import Blob
-from controller.sync.parse.documents import Fault, FileResult
+from controller.sync.parse.documents import Fault, FileResult, Seal
 from controller.sync.parse.ignore import TooManyPatternsError
 from controller.sync.parse.scope import IGNORE_FILE, PathRules
 from controller.sync.parsing import ParserPool
 from controller.sync.plan.model import Direction
 from controller.sync.profile import Profile, Source
+from controller.sync.sealing import Key, Sealing
 from controller.sync.trust import check_signature, newest_tag
 
 CREDENTIALS = "spec.repository.credentialsSecretRef"
@@ -59,10 +60,13 @@ class Diff:
 class SourceReader:
     """Fetches and reads the directories of fabrics. One per process; mirrors and parsed files are shared."""
 
-    def __init__(self, secrets: SecretReader, mirrors: Mirrors, parser: ParserPool, bounds: Bounds) -> None:
+    def __init__(
+        self, secrets: SecretReader, mirrors: Mirrors, parser: ParserPool, sealing: Sealing, bounds: Bounds
+    ) -> None:
         self._secrets = secrets
         self._mirrors = mirrors
         self._parser = parser
+        self._sealing = sealing
         self._bounds = bounds
         self._used: dict[str, Mirror] = {}  # uid of a fabric → the mirror it reads and pushes from
 
@@ -139,28 +143,52 @@ class SourceReader:
             )
         return Sight(commit, tree or "", mirror.snapshot.commit(commit).time)
 
-    async def diff(self, mirror: Mirror, source: Source, old_tree: str, new_tree: str) -> Diff:
-        """What changed between two trees of the directory, parsed. An `old_tree` of "" is everything."""
+    async def diff(self, mirror: Mirror, source: Source, old_tree: str, new_tree: str, key: Key) -> Diff:
+        """What changed between two trees of the directory, parsed. An `old_tree` of "" is everything.
+
+        Encrypted files are opened with `key`.
+        """
         rules = self._rules(mirror, source, new_tree)
         if old_tree and self._rules(mirror, source, old_tree) != rules:
-            return await self._after_new_rules(mirror, source, old_tree, new_tree, rules)
+            return await self._after_new_rules(mirror, source, old_tree, new_tree, rules, key)
         changes = mirror.snapshot.changes(old_tree or None, new_tree or None, source.directory)
         gone: dict[str, Blob | None] = {change.path: None for change in changes if change.new is None}
         added = [change.new for change in changes if change.new is not None]
-        return Diff(gone | await self._read(mirror, source, added, rules), rules)
+        return Diff(gone | await self._read(mirror, source, added, rules, key), rules)
 
-    async def reread(self, blob: str, content: bytes) -> Blob:
+    async def reread(self, blob: str, content: bytes, key: Key) -> Blob:
         """A file that was just written, parsed like any other."""
         results = await self._parser.parse([(blob, content)])
-        return Blob(blob, results[blob])
+        return Blob(blob, await self._opened(key, blob, lambda: content, results[blob]))
+
+    async def reopened(self, mirror: Mirror, files: Mapping[str, Blob], key: Key) -> dict[str, Blob | None]:
+        """Encrypted files, tried again: those that say something else now."""
+        results = await asyncio.gather(*(self._reopened(mirror, file.blob, key) for file in files.values()))
+        return {
+            path: Blob(file.blob, result)
+            for (path, file), result in zip(files.items(), results, strict=True)
+            if result != file.result
+        }
+
+    async def _reopened(self, mirror: Mirror, blob: str, key: Key) -> FileResult:
+        closed = self._parser.cached(blob)
+        if closed is None:
+            closed = (await self._parser.parse([(blob, mirror.snapshot.read_blob(blob))]))[blob]
+        return await self._opened(key, blob, partial(mirror.snapshot.read_blob, blob), closed)
+
+    async def _opened(self, key: Key, blob: str, read: Callable[[], bytes], result: FileResult) -> FileResult:
+        """What a file declares once it is opened, if it is one that has to be."""
+        if result.seal is not Seal.CLOSED:
+            return result
+        return self._sealing.opened(key, blob) or await self._sealing.open(key, blob, read(), result)
 
     async def _after_new_rules(
-        self, mirror: Mirror, source: Source, old_tree: str, new_tree: str, rules: PathRules
+        self, mirror: Mirror, source: Source, old_tree: str, new_tree: str, rules: PathRules, key: Key
     ) -> Diff:
         """Another .tandemignore: every path of either tree is looked at, since none of them need have changed."""
         old = {entry.path for entry in mirror.snapshot.walk(old_tree, source.directory)}
         entries = mirror.snapshot.walk(new_tree, source.directory) if new_tree else []
-        files = await self._read(mirror, source, entries, rules)
+        files = await self._read(mirror, source, entries, rules, key)
         return Diff(dict.fromkeys(old - files.keys()) | files, rules)
 
     def _rules(self, mirror: Mirror, source: Source, tree: str) -> PathRules:
@@ -187,7 +215,7 @@ class SourceReader:
             ) from None
 
     async def _read(
-        self, mirror: Mirror, source: Source, entries: Iterable[Entry], rules: PathRules
+        self, mirror: Mirror, source: Source, entries: Iterable[Entry], rules: PathRules, key: Key
     ) -> dict[str, Blob | None]:
         """The parsed files among the entries. Links and submodules are named, never followed."""
         files: dict[str, Blob | None] = {}
@@ -206,7 +234,14 @@ class SourceReader:
             results = await self._parser.parse(contents.items())
             for entry in batch:
                 files[entry.path] = Blob(entry.blob, results[entry.blob])
+        await asyncio.gather(*(self._open(mirror, key, files, path) for path in list(files)))
         return files
+
+    async def _open(self, mirror: Mirror, key: Key, files: dict[str, Blob | None], path: str) -> None:
+        found = files[path]
+        if found is not None and found.result.seal is Seal.CLOSED:
+            read = partial(mirror.snapshot.read_blob, found.blob)
+            files[path] = Blob(found.blob, await self._opened(key, found.blob, read, found.result))
 
     def _batches(self, mirror: Mirror, wanted: list[Entry], files: dict[str, Blob | None]) -> Iterable[list[Entry]]:
         """What to read, in pieces that fit into memory; what is too large is a fault before it is read."""

@@ -18,6 +18,7 @@ from controller.sync.fights import FightLog
 from controller.sync.parse.scope import PathRules
 from controller.sync.plan.model import Conflict, Drift, Guard, Pending, Resolution
 from controller.sync.profile import Profile
+from controller.sync.sealing import Key
 from controller.sync.target import ClusterView, Version
 
 
@@ -53,6 +54,7 @@ class FabricState:
     path_rules: PathRules | None = None
     rewritten: bool = False  # the branch has no ancestor in common with the planned commit
     moved_source: bool = False  # another URL, branch or directory than the planned one
+    key: Key = field(default_factory=Key)  # what the encrypted files in `declared` were opened with
     git_changed_at: float | None = None  # committer's time of the planned commit, for TimestampWins
     dirty: set[ObjectKey] = field(default_factory=set)
     vanished: dict[ObjectKey, float] = field(default_factory=dict)

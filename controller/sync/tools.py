@@ -19,6 +19,7 @@ from controller.sync.installation import Cluster
 from controller.sync.parsing import ParserPool
 from controller.sync.profile import Installation
 from controller.sync.schemas import Schemas
+from controller.sync.sealing import Sealing
 from controller.sync.source import SourceReader
 from controller.sync.trust import Trust
 from controller.sync.writeback import WriteBack
@@ -36,6 +37,7 @@ class Tools:
     pool: ReflectorPool
     source: SourceReader
     trust: Trust
+    sealing: Sealing
     parser: ParserPool
     writeback: WriteBack
     applier: Applier

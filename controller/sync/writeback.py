@@ -1,6 +1,6 @@
 """The Git half of a plan: all edits of a run into one commit, pushed with a lease, logged before it is pushed.
 
-edit     each touched file once, in the child process; every other byte is kept
+edit     each touched file once, in the child process; every other byte is kept; Secrets by way of sops
 build    one commit on the planned commit, in memory on the bare mirror
 log      the commit's id and the bases it makes true, before anybody can see it
 push     with a lease: never forced; somebody was faster → the caller fetches and plans again
@@ -16,15 +16,18 @@ from controller.git.commit import Person, Sign, Stamp
 from controller.git.mirror import Mirror
 from controller.git.push import LeaseLost, Outcome, Pushed
 from controller.git.trailers import FABRIC, INSTALL, MANAGER, RUN, Trailer, commit_message, object_trailer
-from controller.objects import ObjectKey
+from controller.objects import Kind, ObjectKey
 from controller.sync.naming import import_path
-from controller.sync.parse.documents import DocRef
+from controller.sync.parse.documents import DocRef, ParsedDocument, Seal
 from controller.sync.parsing import ParserPool
+from controller.sync.plan.conflicts import NEVER_IN_CLEAR, is_secret
 from controller.sync.plan.model import Action, Change
 from controller.sync.profile import Profile
+from controller.sync.sealing import Sealing
 from controller.sync.state import Exceptional, FabricState
 
 COMMITTER = Person("Tandem", "tandem@localhost")
+SECRET = Kind("", "Secret")
 PUSH_TRIES = 5  # a hook may refuse for a moment (a lock, a mirror that lags); after these the server means it
 
 
@@ -46,12 +49,23 @@ class FileEdits:
     appended: list[bytes] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
 
+    @property
+    def removed(self) -> set[DocRef]:
+        """The documents that go."""
+        return {ref for ref, content in self.intended.items() if content is None}
+
+    @property
+    def writes_secret(self) -> bool:
+        """Whether the file gets anything of a Secret's."""
+        return any(is_secret(change.key) and change.document is not None for change in self.changes)
+
 
 class WriteBack:
     """Writes one fabric's edits to its branch."""
 
-    def __init__(self, parser: ParserPool, install_id: str) -> None:
+    def __init__(self, parser: ParserPool, sealing: Sealing, install_id: str) -> None:
         self._parser = parser
+        self._sealing = sealing
         self._install_id = install_id
 
     async def draft(
@@ -153,12 +167,19 @@ class WriteBack:
     async def _edited(self, state: FabricState, mirror: Mirror, path: str, edits: FileEdits) -> bytes | None:
         """The file's new bytes; None when its last document goes."""
         blob = state.declared.files.get(path)
-        if blob is None:
-            return await self._parser.edit(b"", {}, edits.appended)
-        removed = {ref for ref, content in edits.intended.items() if content is None}
-        if not edits.appended and removed >= {document.ref for document in blob.result.documents}:
+        documents = () if blob is None else blob.result.documents
+        if blob is not None and not edits.appended and edits.removed >= {document.ref for document in documents}:
             return None
-        return await self._parser.edit(mirror.snapshot.read_blob(blob.blob), edits.intended, edits.appended)
+        if blob is not None and blob.result.seal in (Seal.CLOSED, Seal.REFUSED):
+            raise RejectedError(Reason.DECRYPTION_FAILED, f"{path}: {blob.result.faults[0].message}")
+        old = b"" if blob is None else mirror.snapshot.read_blob(blob.blob)
+        if blob is not None and blob.result.seal is Seal.OPEN:
+            return await self._sealing.edited(state.key, old, edits.intended, edits.appended)
+        new = await self._parser.edit(old, edits.intended, edits.appended)
+        if not edits.writes_secret:
+            return new
+        _check_encryptable(state.profile, path, documents, edits)
+        return await self._sealing.sealed(state.key, new, state.profile.encryption.recipients)
 
     def _message(self, profile: Profile, changes: list[Change], run: str, subject: str) -> str:
         count = "1 object" if len(changes) == 1 else f"{len(changes)} objects"
@@ -172,3 +193,16 @@ class WriteBack:
         trailers += [Trailer(MANAGER, (manager,)) for manager in managers]
         trailers += [Trailer(RUN, (run,)), Trailer(INSTALL, (self._install_id,))]
         return commit_message(subject or f"Write back {count} from {profile.fabric}", trailers)
+
+
+def _check_encryptable(profile: Profile, path: str, documents: Iterable[ParsedDocument], edits: FileEdits) -> None:
+    """Raise RejectedError(EncryptionRequired) unless the file may be encrypted as a whole, as sops does it."""
+    if not profile.encryption.recipients:
+        raise RejectedError(Reason.ENCRYPTION_REQUIRED, f"{path} is not encrypted; {NEVER_IN_CLEAR}")
+    stays = [document.key.group_kind for document in documents if document.ref not in edits.removed]
+    if any(kind != SECRET for kind in (*stays, *(change.key.group_kind for change in edits.changes))):
+        raise RejectedError(
+            Reason.ENCRYPTION_REQUIRED,
+            f"{path} also holds objects that are no Secrets, and sops encrypts a file as a whole; give the Secret a "
+            "file of its own, so that it can be encrypted",
+        )

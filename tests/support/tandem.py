@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller.dev.children import Child
 from controller.dev.ports import free_port
+from controller.sops.locate import find_sops
 from tests.support.wait import wait_until
 
 READY = 60.0  # seconds until a controller must be of use; one or two where nothing else runs
@@ -62,7 +63,9 @@ class Launch:
     def environment(self) -> dict[str, str]:
         """The whole environment: nothing of the developer's own installation may get in."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM_")}
-        return inherited | {"HOME": str(self.folder)} | dict(self.environ)
+        sops = find_sops("", os.environ).program  # it would be looked for below another HOME
+        ours = {"HOME": str(self.folder)} | ({"TANDEM_SOPS": str(sops)} if sops else {})
+        return inherited | ours | dict(self.environ)
 
 
 class Tandem:

@@ -32,6 +32,7 @@ from controller.api.v1alpha1.values import (
     ManagerGlob,
     NamespaceName,
     PathPattern,
+    Recipient,
 )
 
 
@@ -397,6 +398,27 @@ class IgnoreRule(Model):
     ] = ()
 
 
+class Encryption(Model):
+    """Encrypted files in Git: SOPS files with age keys."""
+
+    recipients: Annotated[
+        tuple[Recipient, ...],
+        Field(
+            max_length=50,
+            description="The age recipients (age1…, X25519) that Secrets are encrypted for where Tandem writes them to "
+            "Git: imported ones, and edits of ones that stand there in clear text. A file that is encrypted already "
+            "keeps its own. Empty: no Secret is written but into a file that is encrypted. .sops.yaml is not read.",
+        ),
+        ListSet(),
+    ] = ()
+    identity_secret_ref: NameRef | None = Field(
+        default=None,
+        description="A Secret of this namespace whose entries that end in .agekey hold age identities, one a line, as "
+        "age-keygen writes them: encrypted files are opened with them. Needed with recipients where anything is "
+        "written; one of the recipients must belong to one of the identities.",
+    )
+
+
 _READS_ONLY = (
     "self.sync.direction == 'GitToCluster' && (!has(self.resources) || "
     "!self.resources.exists(r, has(r.direction) && r.direction in ['Bidirectional', 'ClusterToGit']))"
@@ -417,6 +439,12 @@ class FabricSpec(Model):
             "verify mode Head with a direction that writes needs signWithSecretRef: a commit of Tandem's without a "
             "signature would not be applied",
         ),
+        Cel(
+            "!has(self.encryption.recipients) || size(self.encryption.recipients) == 0 || "
+            f"has(self.encryption.identitySecretRef) || ({_READS_ONLY})",
+            "encryption.recipients with a direction that writes needs encryption.identitySecretRef: Tandem could not "
+            "read what it wrote",
+        ),
     )
 
     repository: Repository = Field(description="The Git side: repository, branch and directory.")
@@ -436,6 +464,9 @@ class FabricSpec(Model):
     ] = ()
     sync: Sync = Field(default=Sync(), description="Direction, interval, conflicts and write-back.")
     deletion: Deletion = Field(default=Deletion(), description="What a deletion on one side does to the other.")
+    encryption: Encryption = Field(
+        default=Encryption(), description="With which keys encrypted files are opened, and Secrets written."
+    )
     ignore: Annotated[
         tuple[IgnoreRule, ...],
         Field(max_length=64, description="Differences that are left alone, beside the built-in ones."),

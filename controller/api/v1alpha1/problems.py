@@ -24,6 +24,7 @@ def fabric_problems(spec: FabricSpec, plurals: Mapping[Kind, str] | None = None)
         *_directory_problems(spec, plurals or {}),
         *_glob_problems(spec),
         *_trust_problems(spec),
+        *_encryption_problems(spec),
     ]
 
 
@@ -84,8 +85,7 @@ def _trust_problems(spec: FabricSpec) -> Iterator[str]:
         return
     if verify.keys_secret_ref is None:
         yield "spec.repository.verify.keysSecretRef: name the Secret with the public keys that are trusted"
-    writes = {KindDirection.BIDIRECTIONAL, KindDirection.CLUSTER_TO_GIT}
-    if spec.sync.direction is Direction.GIT_TO_CLUSTER and not any(rule.direction in writes for rule in spec.resources):
+    if not _writes(spec):
         return
     if verify.mode is VerifyMode.TAG:
         yield (
@@ -97,6 +97,23 @@ def _trust_problems(spec: FabricSpec) -> Iterator[str]:
             "spec.repository.signWithSecretRef: verify mode Head with a direction that writes needs it: a commit of "
             "Tandem's without a signature would not be applied"
         )
+
+
+def _encryption_problems(spec: FabricSpec) -> Iterator[str]:
+    """A file of ours that we cannot open would be unknown to us from then on."""
+    if spec.encryption.recipients and spec.encryption.identity_secret_ref is None and _writes(spec):
+        yield (
+            "spec.encryption.identitySecretRef: recipients with a direction that writes need it: Tandem could not read "
+            "what it wrote"
+        )
+
+
+def _writes(spec: FabricSpec) -> bool:
+    """Whether anything is ever written to Git."""
+    writes = {KindDirection.BIDIRECTIONAL, KindDirection.CLUSTER_TO_GIT}
+    return spec.sync.direction is not Direction.GIT_TO_CLUSTER or any(
+        rule.direction in writes for rule in spec.resources
+    )
 
 
 def _has_open_bracket(pattern: str) -> bool:

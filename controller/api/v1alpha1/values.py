@@ -50,6 +50,10 @@ POINTER = Cel(
     "must be a JSON pointer such as /spec/replicas, /spec/containers/{name=web}/image or /metadata/annotations/*, "
     "where ~1 stands for a slash and ~0 for a tilde inside a key",
 )
+RECIPIENT = Cel(
+    "self.matches('^age1[02-9ac-hj-np-z]{58}$')",
+    "must be the public half of an age key (X25519): age1 and 58 characters, as age-keygen shows it",
+)
 
 MANAGER_LENGTH = 129  # Kubernetes allows 128 bytes; one more for the leading !
 POINTER_LENGTH = 512  # with 64 rules of 100 paths the most that the budget for CEL rules allows
@@ -58,5 +62,6 @@ KIND_LENGTH = LABEL_LENGTH + 1 + NAME_LENGTH  # Kind.group
 ManagerGlob = Annotated[str, Field(min_length=1, max_length=MANAGER_LENGTH), MANAGER]
 KindName = Annotated[str, Field(min_length=1, max_length=KIND_LENGTH), KIND_AND_GROUP]
 PathPattern = Annotated[str, Field(min_length=1, max_length=POINTER_LENGTH), POINTER]
+Recipient = Annotated[str, Field(min_length=62, max_length=62), RECIPIENT]
 NamespaceName = Annotated[str, Field(min_length=1, max_length=LABEL_LENGTH), NAMESPACE]
 Directory = Annotated[str, Field(min_length=1, max_length=PATH_LENGTH), INSIDE]

@@ -91,7 +91,7 @@ def key_refusal(value: dict[str, Json]) -> Refusal | None:
 def content_refusal(value: dict[str, Json]) -> Refusal | None:
     """Why a document that names its object cannot be used, or None if it can."""
     if "sops" in value:
-        return Refusal("/sops", "the document is encrypted with SOPS, and decryption is not set up; it is not applied")
+        return Refusal("/sops", "an item of a list cannot be encrypted by itself; encrypt the whole file with sops")
     for field in ("labels", "annotations"):
         if refusal := _text_map_refusal(f"/metadata/{field}", value["metadata"].get(field)):
             return refusal

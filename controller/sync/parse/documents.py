@@ -6,8 +6,9 @@ like a deletion. The objects that could be read are still listed, so that they c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from controller.errors import Reason
@@ -16,6 +17,7 @@ from controller.settings import Bounds
 from controller.sync.parse.content import content_refusal, declared_content, key_refusal
 from controller.sync.parse.loader import Loaded, UnreadableError, load_json, load_yaml
 from controller.sync.parse.scan import checked_text
+from controller.sync.parse.sealed import is_encrypted, is_sealed, objection_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,23 @@ class Fault(NamedTuple):
     object: str = ""
 
 
+class Seal(StrEnum):
+    """Whether a file is encrypted with SOPS, and what is known of it."""
+
+    NONE = "none"  # it is not
+    CLOSED = "closed"  # it is, and may be decrypted
+    REFUSED = "refused"  # it is, in a way that must not be tried
+    OPEN = "open"  # it is, and this is what it decrypts to
+
+
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What one blob declares. It depends on the bytes alone, so it may be kept by blob id whatever the path."""
+    """What one blob declares. It depends on the bytes alone, so it may be kept by blob id whatever the path; what an
+    encrypted one decrypts to also on the keys."""
 
     documents: tuple[ParsedDocument, ...] = ()
     faults: tuple[Fault, ...] = ()
+    seal: Seal = Seal.NONE
 
     @property
     def complete(self) -> bool:
@@ -84,15 +97,36 @@ LFS_FAULT = (
 )
 
 
+CLOSED_FAULT = "the file is encrypted, and was not decrypted"
+VEILED = "what it decrypts to cannot be used; the value is not shown: look at it with sops edit"
+
+
 def read_file(data: bytes, bounds: Bounds) -> FileResult:
-    """The objects of a YAML or JSON file, or its faults, read as kubectl and the API server read it."""
+    """The objects of a YAML or JSON file, or its faults, read as kubectl and the API server read it.
+
+    Of an encrypted file the names alone, as far as they can be read.
+    """
     if len(data) < LFS_BYTES and data.startswith(LFS_POINTERS):
         return FileResult(faults=(Fault(1, Reason.LFS_POINTER, LFS_FAULT),))
     try:
-        loaded = load_file(checked_text(data, bounds), bounds)
+        text = checked_text(data, bounds)
+        loaded = load_file(text, bounds)
     except UnreadableError as error:
         hint = "; it looks like a template, and templates are not rendered" if b"{{" in data else ""
         return FileResult(faults=(Fault(error.line, Reason.DOCUMENTS_FAILED, error.message + hint),))
+    return _closed(text, loaded) if is_sealed(loaded) else _declared(loaded)
+
+
+def read_opened(data: bytes, bounds: Bounds) -> FileResult:
+    """The objects of what an encrypted file decrypts to. Its faults say where, and nothing of what stands there."""
+    try:
+        result = _declared(load_file(checked_text(data, bounds), bounds))
+    except UnreadableError as error:
+        result = FileResult(faults=(Fault(error.line, Reason.DOCUMENTS_FAILED, ""),))
+    return FileResult(result.documents, tuple(fault._replace(message=VEILED) for fault in result.faults), Seal.OPEN)
+
+
+def _declared(loaded: Sequence[Loaded]) -> FileResult:
     documents: list[ParsedDocument] = []
     faults: list[Fault] = []
     for candidate in candidates(loaded):
@@ -100,20 +134,37 @@ def read_file(data: bytes, bounds: Bounds) -> FileResult:
     return FileResult(tuple(documents), tuple(faults))
 
 
+def _closed(text: str, loaded: Sequence[Loaded]) -> FileResult:
+    """What can be told of an encrypted file: that it is one, and what its objects are called if that is readable."""
+    objection = objection_to(text, loaded, json=is_json(text))
+    line, message = objection or (1, CLOSED_FAULT)
+    named = [_named(candidate) for candidate in candidates(loaded) if key_refusal(candidate.value) is None]
+    return FileResult(
+        tuple(document for document in named if not is_encrypted(document.name)),
+        (Fault(line, Reason.DECRYPTION_FAILED, message, "/sops"),),
+        Seal.CLOSED if objection is None else Seal.REFUSED,
+    )
+
+
 def _read(candidate: Candidate, documents: list[ParsedDocument], faults: list[Fault]) -> None:
-    value, line, ref = candidate
+    value, line = candidate.value, candidate.line
     refusal = key_refusal(value)
     if refusal:
         faults.append(Fault(line, Reason.FIELD_REFUSED, refusal.message, refusal.field))
         return
-    metadata = value["metadata"]
-    named = ParsedDocument(
-        value["apiVersion"], value["kind"], metadata.get("namespace") or "", metadata["name"], b"", line, ref
-    )
+    named = _named(candidate)
     refusal = content_refusal(value)
     if refusal:
         faults.append(Fault(line, Reason.FIELD_REFUSED, refusal.message, refusal.field, str(named.key)))
     documents.append(named._replace(content=b"" if refusal else declared_content(value)))
+
+
+def _named(candidate: Candidate) -> ParsedDocument:
+    value, line, ref = candidate
+    metadata = value["metadata"]
+    return ParsedDocument(
+        value["apiVersion"], value["kind"], metadata.get("namespace") or "", metadata["name"], b"", line, ref
+    )
 
 
 def load_file(text: str, bounds: Bounds) -> list[Loaded]:
@@ -136,7 +187,7 @@ def is_json(text: str) -> bool:
     return text.lstrip()[:1] in ("{", "[")
 
 
-def candidates(loaded: list[Loaded]) -> Iterator[Candidate]:
+def candidates(loaded: Sequence[Loaded]) -> Iterator[Candidate]:
     """The objects among a file's documents: `List`s opened, what has no `apiVersion` and `kind` left out."""
     for number, document in enumerate(loaded):
         value = document.value

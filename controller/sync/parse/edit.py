@@ -27,8 +27,8 @@ from controller.sync.parse.tree import json_tree, json_unit, yaml_tree
 class EditRefusedError(RejectedError):
     """The file cannot be made to say what is intended without saying something else as well."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(Reason.FIELD_REFUSED, message)
+    def __init__(self, message: str, reason: Reason = Reason.FIELD_REFUSED) -> None:
+        super().__init__(reason, message)
 
 
 @dataclass(frozen=True, slots=True)

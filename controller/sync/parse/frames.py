@@ -14,7 +14,7 @@ import orjson
 
 from controller.errors import Reason
 from controller.objects import Json
-from controller.sync.parse.documents import DocRef, Fault, FileResult, ParsedDocument
+from controller.sync.parse.documents import DocRef, Fault, FileResult, ParsedDocument, Seal
 
 LENGTH_BYTES = 4
 
@@ -47,27 +47,31 @@ def take_frames(buffer: bytearray, keep: Callable[[bytes], None]) -> int:
     return taken
 
 
-def parse_request(blobs: Iterable[bytes], *, singly: bool) -> bytes:
-    """Asks for each blob's FileResult; there is one answer to each, in order. `singly`: at once, not gathered."""
-    return frame({"do": "parse", "singly": singly}, blobs)
+def parse_request(blobs: Iterable[bytes], *, singly: bool, opened: bool = False) -> bytes:
+    """Asks for each blob's FileResult; there is one answer to each, in order. `singly`: at once, not gathered.
+
+    `opened`: the blobs are what encrypted files decrypt to.
+    """
+    return frame({"do": "parse", "singly": singly, "opened": opened}, blobs)
 
 
 def result_answer(result: FileResult) -> bytes:
     """The answer for one blob."""
     documents = [[*document[:4], document.line, document.ref.index, document.ref.item] for document in result.documents]
     faults = [[*fault] for fault in result.faults]
-    return frame([documents, faults], [document.content for document in result.documents])
+    return frame([documents, faults, result.seal], [document.content for document in result.documents])
 
 
 def result_of(payload: bytes) -> FileResult:
     """The FileResult of an answer. Names that recur in thousands of documents are held once."""
-    (documents, faults), contents = unframed(payload)
+    (documents, faults, seal), contents = unframed(payload)
     return FileResult(
         tuple(
             ParsedDocument(intern(version), intern(kind), intern(namespace), name, content, line, DocRef(number, item))
             for (version, kind, namespace, name, line, number, item), content in zip(documents, contents, strict=True)
         ),
         tuple(Fault(line, Reason(reason), *rest) for line, reason, *rest in faults),
+        Seal(seal),
     )
 
 
@@ -88,11 +92,19 @@ def edit_arguments(header: Json, parts: list[bytes]) -> tuple[bytes, dict[DocRef
     return parts[0], intended, parts[1 + len(refs) :]
 
 
+def respell_request(old: Iterable[bytes], new: Iterable[bytes], gone: Iterable[int]) -> bytes:
+    """Asks for the encrypted file `new` in the spelling of the file `old`, of which the documents `gone` went.
+
+    Each is the encrypted bytes, and what they decrypt to.
+    """
+    return frame({"do": "respell", "gone": sorted(gone)}, [*old, *new])
+
+
 def edited_answer(data: bytes) -> bytes:
     """The edited file."""
     return frame({"refused": ""}, [data])
 
 
-def refused_answer(message: str) -> bytes:
+def refused_answer(message: str, reason: Reason) -> bytes:
     """The edit was refused."""
-    return frame({"refused": message})
+    return frame({"refused": message, "reason": reason})

@@ -29,6 +29,10 @@ from controller.sync.plan.tree import ABSENT, lookup
 from controller.sync.plan.view import View
 
 HIDDEN = "(hidden)"
+NEVER_IN_CLEAR = (
+    "a Secret's values are never written to Git in clear; set spec.encryption so that they are encrypted, or let Git "
+    "win"
+)
 MEDIUM_FIELDS = 5  # more clashing fields than this are a high severity
 TOKEN_BYTES = 16
 
@@ -71,8 +75,13 @@ class UndecidedError(Exception):
 
 
 def is_secret(key: ObjectKey) -> bool:
-    """Whether the object's values must never be shown or written to Git."""
+    """Whether the object's values must never be shown, or be written to Git in clear."""
     return key.group_kind == ("", "Secret")
+
+
+def is_unwritable(view: View) -> bool:
+    """Whether what is written of the object to Git would stand there in clear and must not: a Secret, no encryption."""
+    return is_secret(view.key) and not (view.rules.encrypts or view.situation.declared.sealed)
 
 
 def hidden(key: ObjectKey, edits: Iterable[FieldEdit]) -> tuple[FieldEdit, ...]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from controller.errors import Reason
 from controller.objects import canonical
-from controller.sync.plan.conflicts import conflict_of, is_secret
+from controller.sync.plan.conflicts import NEVER_IN_CLEAR, conflict_of, is_unwritable
 from controller.sync.plan.deletions import created, forgotten, undeclared, vanished
 from controller.sync.plan.imports import importable, reason_not_to_import
 from controller.sync.plan.intended import copied
@@ -120,12 +120,11 @@ def _imported(view: View) -> Change:
     row, key = Row.ACTUAL_ONLY, view.key
     if view.direction is Direction.GIT_TO_CLUSTER or key.group_kind not in view.rules.imports:
         return left_alone(view, Action.IGNORE, row)
-    reason = reason_not_to_import(key, view.actual, view.owners.rivals(view.rules.manager))
+    reason = reason_not_to_import(key, view.actual, view.owners.rivals(view.rules.manager), view.rules.kept_out)
     if reason:
         return left_alone(view, Action.IGNORE, row, message=reason)
-    if is_secret(key):
-        message = "a Secret's values are never written to Git in clear"
-        return left_alone(view, Action.SKIP, row, Reason.ENCRYPTION_REQUIRED, message)
+    if is_unwritable(view):
+        return left_alone(view, Action.SKIP, row, Reason.ENCRYPTION_REQUIRED, NEVER_IN_CLEAR)
     document = canonical(importable(key, copied(view.actual), view.schema))
     pending = view.situation.pending
     if pending is not None and any(edit.path == () and canonical(edit.new) == document for edit in pending.edits):

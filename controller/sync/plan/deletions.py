@@ -11,7 +11,7 @@ from typing import Final
 
 from controller.errors import Reason
 from controller.objects import Kind, canonical
-from controller.sync.plan.conflicts import conflict_of, is_secret
+from controller.sync.plan.conflicts import NEVER_IN_CLEAR, conflict_of, hidden, is_unwritable
 from controller.sync.plan.imports import PRUNE_ANNOTATION
 from controller.sync.plan.intended import copied, merged_document
 from controller.sync.plan.model import (
@@ -149,13 +149,13 @@ def forgotten(view: View, row: Row, message: str = "") -> Change:
 
 
 def _written_again(view: View, row: Row) -> Change:
-    if is_secret(view.key):
-        message = "its document is gone; a Secret's values are never written to Git in clear"
+    if is_unwritable(view):
+        message = f"its document is gone; {NEVER_IN_CLEAR}"
         return left_alone(view, Action.SKIP, row, Reason.ENCRYPTION_REQUIRED, message)
     delta = view.cluster_delta
     edits = (*delta.edits, *delta.doubtful, *delta.own)
     document = canonical(merged_document(view, (), edits))
-    return Change(view.key, Action.WRITE_BACK, row, document=document, edits=edits, record=document)
+    return Change(view.key, Action.WRITE_BACK, row, document=document, edits=hidden(view.key, edits), record=document)
 
 
 # ---- who decides about a loss ----
@@ -201,8 +201,8 @@ def _refusal(view: View, kind: ConflictType, strategy: Strategy) -> str:
         if strategy is Strategy.GIT_WINS and view.direction is Direction.CLUSTER_TO_GIT:
             return "this direction never writes to the cluster: choose ClusterWins, or make the object"
         return ""
-    if strategy is Strategy.CLUSTER_WINS and is_secret(view.key):
-        return "a Secret's values are never written to Git in clear: choose GitWins, or bring the document back"
+    if strategy is Strategy.CLUSTER_WINS and is_unwritable(view):
+        return f"{NEVER_IN_CLEAR}: choose GitWins, or bring the document back"
     if strategy is Strategy.CLUSTER_WINS and view.direction is Direction.GIT_TO_CLUSTER:
         return "this direction never writes to Git: choose GitWins, or bring the document back"
     return ""

@@ -6,7 +6,7 @@ of the rest whatever the server allocated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -96,8 +96,12 @@ _JOB_STAMPS: Final = (
 )
 
 
-def reason_not_to_import(key: ObjectKey, tree: Json, rivals: tuple[str, ...]) -> str:
-    """Why this object is not somebody's to keep in Git; "" if it is."""
+def reason_not_to_import(
+    key: ObjectKey, tree: Json, rivals: tuple[str, ...], kept_out: Collection[ObjectKey] = ()
+) -> str:
+    """Why this object is not somebody's to keep in Git; "" if it is. `kept_out`: what the fabric itself needs."""
+    if key in kept_out or _holds_identities(key, tree):
+        return "a key of the fabric's own"
     metadata = tree.get("metadata") or {}
     if rivals:
         return f"managed by another fabric ({rivals[0]})"
@@ -127,6 +131,11 @@ def importable(key: ObjectKey, tree: Json, schema: Schema) -> Json:
     if kind == _JOB and not tree["spec"].get("manualSelector"):
         _strip_job(tree)
     return tree
+
+
+def _holds_identities(key: ObjectKey, tree: Json) -> bool:
+    """Whether it is a Secret with age identities: whoever has them reads what is encrypted."""
+    return key.group_kind == Kind("", "Secret") and any(name.endswith(".agekey") for name in tree.get("data") or ())
 
 
 def _is_systems(key: ObjectKey, tree: Json) -> bool:

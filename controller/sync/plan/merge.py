@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from controller.errors import Reason
 from controller.objects import canonical
 from controller.sync.plan.conflicts import (
+    NEVER_IN_CLEAR,
     Dispute,
     Ruling,
     UndecidedError,
     conflict_of,
     is_secret,
+    is_unwritable,
     rulings_by_person,
     rulings_by_strategy,
 )
@@ -78,8 +80,8 @@ def both_present(view: View, action: Action | None = None) -> Change | Question:
         return left_alone(view, Action.SKIP, row_of(view), Reason.UNKNOWN_FIELD, message)
     if view.direction is Direction.GIT_TO_CLUSTER or _is_forced_secret(view):
         result: Change | Question = _git_wins(view, action)
-    elif is_secret(view.key) and (exposed := _exposed(view)):
-        message = f"changed in the cluster: {paths_text(exposed)}; a Secret's values are never written to Git in clear"
+    elif is_unwritable(view) and (exposed := _exposed(view)):
+        message = f"changed in the cluster: {paths_text(exposed)}; {NEVER_IN_CLEAR}"
         return left_alone(view, Action.SKIP, row_of(view), Reason.ENCRYPTION_REQUIRED, message)
     elif view.direction is Direction.CLUSTER_TO_GIT:
         result = _cluster_wins(view)
@@ -420,8 +422,10 @@ def _persons_rulings(view: View, case: Case, resolution: Resolution) -> tuple[di
 def _forbidden(view: View, settlement: Settlement) -> str:
     """Why the direction, or secrecy, does not allow what was decided; "" if it does."""
     writes_git = bool(settlement.accept or settlement.revert or settlement.values)
-    if writes_git and is_secret(view.key):
-        return "a Secret's values are never written to Git in clear: choose Git, or change the document"
+    if writes_git and is_unwritable(view):
+        return f"{NEVER_IN_CLEAR}: choose Git, or change the document"
+    if is_secret(view.key) and any(path[:1] in _SECRET_VALUES for path, _ in settlement.values):
+        return "a Secret's value does not belong into a SyncConflict, which others read: choose Git or Cluster"
     if writes_git and view.direction is Direction.GIT_TO_CLUSTER:
         return "this direction never writes to Git: choose Git, or change the document"
     if view.direction is Direction.CLUSTER_TO_GIT and (settlement.stand or settlement.reject):
@@ -430,6 +434,8 @@ def _forbidden(view: View, settlement: Settlement) -> str:
 
 
 # ---- Secrets ----
+
+_SECRET_VALUES = ((), ("data",), ("stringData",))  # the beginnings of paths to values that are secret
 
 
 def _exposed(view: View) -> list[FieldEdit]:
@@ -442,4 +448,4 @@ def _exposed(view: View) -> list[FieldEdit]:
 
 def _is_forced_secret(view: View) -> bool:
     """Whether a job makes Git win: the way out for a Secret that was edited live."""
-    return is_secret(view.key) and view.facts.force is Strategy.GIT_WINS
+    return is_unwritable(view) and view.facts.force is Strategy.GIT_WINS

@@ -61,7 +61,8 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """D: what Git says at the planned commit. `reason` and `message` say why it is unknown."""
+    """D: what Git says at the planned commit. `reason` and `message` say why it is unknown; `sealed`: its file is
+    encrypted, and stays so when it is written to."""
 
     presence: Presence = Presence.ABSENT
     api_version: str = ""
@@ -69,6 +70,7 @@ class Declared:
     origin: Provenance | None = None
     reason: Reason | None = None
     message: str = ""
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,11 @@ class DeletionRules:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a fabric's spec says, in the planner's words. `directions` and `imports` are per kind."""
+    """What a fabric's spec says, in the planner's words. `directions` and `imports` are per kind.
+
+    `encrypts`: whether Secrets can be written to Git, encrypted. `kept_out`: objects that are never imported, because
+    the fabric itself needs them to reach and to read Git.
+    """
 
     manager: str
     epoch: str
@@ -223,6 +229,8 @@ class Rules:
     ignore: tuple[IgnoreRule, ...] = ()
     deletion: DeletionRules = DeletionRules()
     max_edits: int = 200
+    encrypts: bool = False
+    kept_out: frozenset[ObjectKey] = frozenset()
     salt: bytes = b""  # the installation's secret: what digests of a Secret's values are keyed with
 
     def direction_of(self, kind: Kind) -> Direction:

@@ -140,7 +140,12 @@ def test_the_server_fills_in_the_defaults_the_models_have(kube: Kubectl) -> None
     ours = Fabric.from_object(fabric()).spec
     assert Fabric.from_object(live).spec == ours
     written = ours.to_json()
-    for path in (("target", "namespaces"), ("sync", "editors", "include"), ("sync", "editors", "exclude")):
+    for path in (
+        ("target", "namespaces"),
+        ("sync", "editors", "include"),
+        ("sync", "editors", "exclude"),
+        ("encryption", "recipients"),
+    ):
         parent = written
         for name in path[:-1]:
             parent = parent[name]
@@ -154,6 +159,8 @@ def test_the_defaults_of_a_job_are_those_of_the_model(kube: Kubectl) -> None:
     live = kube.json("get", "syncjob", "job")["spec"]
     assert live == SyncJob.from_object(job({"options": {}})).spec.to_json()
 
+
+RECIPIENT = "age1ynef964y9td00t69wuvf3qeq8unn4ty7rt2xjy9lql0w2jhs9pkqr02pgv"
 
 WRONG_FABRICS: dict[str, tuple[dict[str, Any], str]] = {
     "no repository": (document("Fabric", "x", {}), "spec.repository: Required value"),
@@ -247,6 +254,14 @@ WRONG_FABRICS: dict[str, tuple[dict[str, Any], str]] = {
         fabric(verify={"mode": "Tag", "keysSecretRef": {"name": "keys"}}),
         "verify mode Tag is for direction GitToCluster alone",
     ),
+    "a recipient that is none": (
+        fabric({"encryption": {"identitySecretRef": {"name": "age"}, "recipients": ["age1" + "b" * 58]}}),
+        "must be the public half of an age key (X25519)",
+    ),
+    "recipients without identities": (
+        fabric({"encryption": {"recipients": [RECIPIENT]}}),
+        "encryption.recipients with a direction that writes needs encryption.identitySecretRef",
+    ),
     "a field of a later version": (fabric({"health": {"wait": True}}), 'unknown field "spec.health"'),
 }
 
@@ -310,6 +325,12 @@ def test_a_wrong_job_or_conflict_is_refused_with_what_is_allowed(kubectl: Kubect
 
 
 RIGHT: dict[str, dict[str, Any]] = {
+    "recipients, and nothing is written": fabric(
+        {"encryption": {"recipients": [RECIPIENT]}, "sync": {"direction": "GitToCluster"}}
+    ),
+    "recipients and identities": fabric(
+        {"encryption": {"identitySecretRef": {"name": "age"}, "recipients": [RECIPIENT]}}
+    ),
     "a plain http url": fabric(url="http://127.0.0.1:8080/fleet.git"),
     "ssh": fabric(url="ssh://git@git.example.com:2222/team/fleet.git"),
     "ssh as scp has it": fabric(url="git@git.example.com:team/fleet.git"),

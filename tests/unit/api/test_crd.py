@@ -148,6 +148,7 @@ def test_the_fabric_has_exactly_the_fields_that_have_an_effect() -> None:
             "maxEdits",
         ],
         "deletion": ["maxDeletionPercent", "maxDeletions", "onRemoval", "propagate", "prune", "settle"],
+        "encryption": ["identitySecretRef", "recipients"],
         "ignore": ["kinds", "managers", "paths"],
         "suspend": [],
     }

@@ -134,6 +134,7 @@ def test_a_fabric_with_nothing_but_a_url_has_the_documented_defaults() -> None:
             "maxDeletionPercent": 50,
             "onRemoval": "Orphan",
         },
+        "encryption": {"recipients": []},
         "ignore": [],
         "suspend": False,
     }

@@ -159,3 +159,24 @@ def test_all_problems_are_told_at_once() -> None:
         sync={"editors": {"exclude": ["[x"]}},
     )
     assert len(fabric_problems(wrong)) == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "spec.encryption.identitySecretRef: recipients with a direction that writes need it"),
+        ({"sync": READS}, ""),
+        ({"sync": READS, "resources": [{"kind": "Secret", "direction": "ClusterToGit"}]}, "identitySecretRef"),
+    ],
+)
+def test_what_tandem_encrypts_it_must_be_able_to_read(more: dict[str, Any], said: str) -> None:
+    recipients = {"recipients": ["age1ynef964y9td00t69wuvf3qeq8unn4ty7rt2xjy9lql0w2jhs9pkqr02pgv"]}
+    found = fabric_problems(
+        FabricSpec.model_validate(
+            {"repository": {"url": "https://git.example.com/a.git"}, "encryption": recipients, **more}
+        )
+    )
+    assert [said in problem for problem in found] == ([True] if said else [])
+    with_identity = {**recipients, "identitySecretRef": {"name": "age"}}
+    spec = {"repository": {"url": "https://git.example.com/a.git"}, "encryption": with_identity, **more}
+    assert fabric_problems(FabricSpec.model_validate(spec)) == []

@@ -7,7 +7,7 @@ import pytest
 from controller.errors import Reason
 from controller.objects import Base, Kind, ObjectKey, Provenance, canonical
 from controller.sync.declared import Blob, DeclaredTree
-from controller.sync.parse.documents import DocRef, Fault, FileResult, ParsedDocument
+from controller.sync.parse.documents import DocRef, Fault, FileResult, ParsedDocument, Seal
 from controller.sync.plan.model import Presence
 from controller.sync.scope import KindScope, Scope
 
@@ -24,6 +24,9 @@ def document(
 ) -> ParsedDocument:
     content = canonical({"apiVersion": version, "kind": kind, "metadata": {"name": name}})
     return ParsedDocument(version, kind, namespace, name, content, 1 + 10 * index, DocRef(index))
+
+
+FAILED = Reason.DECRYPTION_FAILED
 
 
 def good(*documents: ParsedDocument, blob: str = "b1") -> Blob:
@@ -175,3 +178,19 @@ def test_versions_follow_the_files() -> None:
 def test_the_default_namespace_is_the_first_entry_and_the_own_one_for_all() -> None:
     assert set(tree({"a.yaml": good(document("x"))}, Scope("shop", ("b", "a"))).keys()) == {key("x", "b")}
     assert set(tree({"a.yaml": good(document("x"))}, Scope("shop", ("*",))).keys()) == {key("x", "shop")}
+
+
+def test_an_encrypted_file_is_known_as_one_open_or_not() -> None:
+    opened, shut = (
+        FileResult((document("x"),), seal=Seal.OPEN),
+        FileResult((), (Fault(1, FAILED, "shut"),), Seal.CLOSED),
+    )
+    refused = FileResult((), (Fault(1, FAILED, "refused"),), Seal.REFUSED)
+    made = tree({"a.yaml": Blob("a", opened), "b.yaml": Blob("b", refused), "c.yaml": good(document("y"))})
+    assert (made.sealed, made.is_shut) == ({"a.yaml"}, False)
+    assert (made.declared(key("x"), None).sealed, made.declared(key("y"), None).sealed) == (True, False)
+    made.update({"a.yaml": Blob("a", shut)}, SCOPE, KINDS, {key("x")}, ())
+    assert (made.sealed, made.is_shut) == ({"a.yaml"}, True)
+    assert made.declared(key("x"), base("a.yaml")).reason is FAILED
+    made.update({"a.yaml": None}, SCOPE, KINDS, {key("x")})
+    assert (made.sealed, made.is_shut) == (set(), False)

@@ -143,3 +143,51 @@ def test_only_kinds_that_can_be_in_scope_are_looked_at(spec: dict[str, Any], adm
     kinds = {Kind("", "ConfigMap"): True, Kind("", "Secret"): True, Kind("", "Namespace"): False}
     kinds[Kind("tandem.dev", "Fabric")] = True
     assert {kind.kind for kind, namespaced in kinds.items() if scope.admits(kind, namespaced=namespaced)} == admitted
+
+
+RECIPIENT = "age1ynef964y9td00t69wuvf3qeq8unn4ty7rt2xjy9lql0w2jhs9pkqr02pgv"
+IDENTITY = {"identitySecretRef": {"name": "age"}}
+
+
+def test_encryption_is_for_recipients_and_by_identities() -> None:
+    profile = profile_of(fabric(encryption={**IDENTITY, "recipients": [RECIPIENT]}), HERE)
+    assert profile.encryption.recipients == (RECIPIENT,)
+    assert profile.encryption.identity is not None
+    assert profile.encryption.identity.name == "age"
+    assert profile.rules.encrypts
+    plain = profile_of(fabric(), HERE)
+    assert (plain.encryption.recipients, plain.encryption.identity, plain.rules.encrypts) == ((), None, False)
+
+
+def test_each_wrong_recipient_is_named() -> None:
+    wrong = [RECIPIENT, f"{RECIPIENT[:-1]}x", RECIPIENT.replace("ynef", "yyyy")]
+    with pytest.raises(StalledError) as caught:
+        profile_of(fabric(encryption={**IDENTITY, "recipients": wrong}), HERE)
+    assert caught.value.reason is Reason.INVALID_SPEC
+    assert "recipients[0]" not in caught.value.message
+    for number in (1, 2):
+        assert f"spec.encryption.recipients[{number}]: '{wrong[number]}' is no age recipient" in caught.value.message
+
+
+def test_the_secrets_that_a_fabric_names_are_not_imported() -> None:
+    repository = {
+        "credentialsSecretRef": {"name": "git"},
+        "signWithSecretRef": {"name": "signer"},
+        "hookSecretRef": {"name": "hook"},
+        "verify": {"mode": "Head", "keysSecretRef": {"name": "keys"}},
+    }
+    kept = profile_of(fabric(repository=repository, encryption=IDENTITY), HERE).rules.kept_out
+    assert kept == {ObjectKey("", "Secret", "team", name) for name in ("git", "signer", "hook", "keys", "age")}
+    assert profile_of(fabric(), HERE).rules.kept_out == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("spec", "writes"),
+    [
+        ({}, True),
+        ({"sync": {"direction": "GitToCluster"}}, False),
+        ({"sync": {"direction": "GitToCluster"}, "resources": [{"kind": "A", "direction": "ClusterToGit"}]}, True),
+    ],
+)
+def test_whether_anything_is_written(spec: dict[str, Any], writes: bool) -> None:
+    assert profile_of(fabric(**spec), HERE).writes is writes

@@ -120,7 +120,7 @@ def test_a_namespace_may_be_missing(namespace: dict[str, Json]) -> None:
     [
         (
             an_object(sops={}),
-            Refusal("/sops", "the document is encrypted with SOPS, and decryption is not set up; it is not applied"),
+            Refusal("/sops", "an item of a list cannot be encrypted by itself; encrypt the whole file with sops"),
         ),
         (
             an_object(metadata={"name": "a", "labels": {"a": 1}}),

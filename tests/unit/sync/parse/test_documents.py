@@ -280,7 +280,6 @@ def test_a_document_without_a_usable_name_is_refused_and_not_listed(text: str, f
         ("metadata: {name: a}\ndata: {p: 1}", "/data/p", "put it in quotes"),
         ("metadata: {name: a}\ndata: {p: plain text}", "/data/p", "must be base64"),
         ("metadata: {name: a}\ndata: 1", "/data", "must be a map of strings"),
-        ("metadata: {name: a}\ndata: {p: 'ENC[x]'}\nsops: {version: 3}", "/sops", "encrypted with SOPS"),
     ],
 )
 def test_a_document_that_cannot_be_used_is_refused_but_listed(rest: str, field: str, message: str) -> None:

@@ -15,6 +15,7 @@ from controller.sync.parse.frames import (
     frame,
     parse_request,
     refused_answer,
+    respell_request,
     result_answer,
     result_of,
     take_frames,
@@ -47,9 +48,17 @@ def test_an_edit_arrives_as_it_was_asked(
 
 
 def test_requests_and_answers_say_what_they_are() -> None:
-    assert unframed(payload(parse_request([b"a", b""], singly=True))) == ({"do": "parse", "singly": True}, [b"a", b""])
+    assert unframed(payload(parse_request([b"a", b""], singly=True))) == (
+        {"do": "parse", "singly": True, "opened": False},
+        [b"a", b""],
+    )
     assert unframed(payload(edited_answer(b"a"))) == ({"refused": ""}, [b"a"])
-    assert unframed(payload(refused_answer("no"))) == ({"refused": "no"}, [])
+    assert unframed(payload(refused_answer("no", Reason.FIELD_REFUSED))) == (
+        {"refused": "no", "reason": "FieldRefused"},
+        [],
+    )
+    respelled = unframed(payload(respell_request((b"a", b"b"), (b"c", b""), {2, 1})))
+    assert respelled == ({"do": "respell", "gone": [1, 2]}, [b"a", b"b", b"c", b""])
 
 
 @given(st.lists(st.binary(max_size=20)), st.integers(1, 7))

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from controller.errors import Reason
-from controller.objects import Json, ObjectKey
+from controller.objects import Json, ObjectKey, decoded
 from controller.sync.plan.conflicts import HIDDEN
+from controller.sync.plan.fieldpath import parse_path
 from controller.sync.plan.model import (
     Action,
     Ask,
     ConflictType,
+    Decision,
     Direction,
     Presence,
     Resolution,
@@ -287,6 +289,67 @@ def test_a_lost_secret_is_not_written_again() -> None:
 def test_a_secret_is_not_imported() -> None:
     rules = replace(RULES, imports=frozenset({SECRET.group_kind}))
     assert planned(of_secret(None, None, ONE), rules).reason is Reason.ENCRYPTION_REQUIRED
+
+
+ENCRYPTS = replace(RULES, encrypts=True)
+
+
+def in_sealed_file(found: Situation) -> Situation:
+    return replace(found, declared=replace(found.declared, sealed=True))
+
+
+@pytest.mark.parametrize("rules", [ENCRYPTS, replace(TO_GIT, encrypts=True)], ids=["both", "to Git"])
+def test_with_recipients_a_live_edit_of_a_secret_is_written_and_not_shown(rules: Rules) -> None:
+    change = planned(of_secret(ONE, ONE, TWO), rules)
+    assert (change.action, decoded(change.document or b"")) == (Action.WRITE_BACK, TWO)
+    assert [(edit.old, edit.new) for edit in change.edits] == [(HIDDEN, HIDDEN)]
+
+
+def test_so_it_is_into_a_file_that_is_encrypted_already() -> None:
+    change = planned(in_sealed_file(of_secret(ONE, ONE, TWO)))
+    assert (change.action, decoded(change.document or b"")) == (Action.WRITE_BACK, TWO)
+
+
+def test_a_clash_about_an_encrypted_secret_is_a_conflict_without_values() -> None:
+    for found, rules in (
+        (of_secret(ONE, THREE, TWO, same=False), ENCRYPTS),
+        (in_sealed_file(of_secret(ONE, THREE, TWO, same=False)), RULES),
+    ):
+        change = planned(found, rules)
+        assert change.conflict is not None
+        (field,) = change.conflict.fields
+        assert (field.base, field.git, field.cluster) == (HIDDEN, HIDDEN, HIDDEN)
+        decided = replace(found, facts=replace(found.facts, resolution=Resolution(Strategy.CLUSTER_WINS)))
+        assert decoded(planned(decided, rules).document or b"") == TWO
+
+
+def test_a_value_by_hand_does_not_get_into_a_secret() -> None:
+    by_hand = Resolution(Strategy.MANUAL, (Decision(parse_path("/data/password"), "Value", "eA=="),))
+    change = planned(of_secret(ONE, THREE, TWO, same=False, resolution=by_hand), ENCRYPTS)
+    assert change.reason is Reason.RESOLUTION_FAILED
+    assert "does not belong into a SyncConflict" in change.message
+
+
+def test_a_job_that_lets_git_win_puts_an_encrypted_secret_back() -> None:
+    change = planned(of_secret(ONE, THREE, TWO, same=False, force=Strategy.GIT_WINS), ENCRYPTS)
+    assert (change.action, change.document) == (Action.CONFIGURE, None)
+
+
+def test_with_recipients_a_lost_secret_is_written_again_and_not_shown() -> None:
+    change = planned(of_secret(ONE, None, TWO), replace(TO_GIT, encrypts=True))
+    assert (change.action, decoded(change.document or b"")) == (Action.WRITE_BACK, TWO)
+    assert {edit.new for edit in change.edits} == {HIDDEN}
+    kept = planned(of_secret(ONE, None, TWO, resolution=Resolution(Strategy.CLUSTER_WINS)), ENCRYPTS)
+    assert kept.action is Action.WRITE_BACK
+
+
+def test_with_recipients_a_secret_is_imported_unless_the_fabric_needs_it() -> None:
+    rules = replace(ENCRYPTS, imports=frozenset({SECRET.group_kind}))
+    change = planned(of_secret(None, None, ONE), rules)
+    assert (change.action, decoded(change.document or b"")["data"]) == (Action.IMPORT, {"password": "b25l"})
+    assert planned(of_secret(None, None, ONE), replace(rules, kept_out=frozenset({SECRET}))).action is Action.IGNORE
+    identity = {**ONE, "data": {"age.agekey": "b25l"}}
+    assert planned(of_secret(None, None, identity), rules).action is Action.IGNORE
 
 
 # ---- other fabrics ----
