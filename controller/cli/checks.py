@@ -23,6 +23,7 @@ from controller.dev.locate import OLDEST_MINOR, find_programs
 from controller.errors import TandemError
 from controller.kube.kinds import FABRICS
 from controller.settings import Settings
+from controller.sops.locate import VERSION, find_sops
 from controller.store.address import SqliteFile, database_at
 from controller.store.copy import copy_database, told_as
 from controller.store.store import Store
@@ -67,6 +68,15 @@ def check_control_plane(environ: Mapping[str, str]) -> Check:
         remedy = "only `tandem dev` and `tandem demo` need it, and build it when they are called first"
         return Check("control plane", Grade.NOTE, found.describe(), remedy)
     return Check("control plane", Grade.OK, found.describe())
+
+
+def check_sops(settings: Settings, environ: Mapping[str, str]) -> Check:
+    """Where sops is. Only encrypted files need it."""
+    found = find_sops(settings.sops, environ)
+    if found.program is None:
+        remedy = f"only encrypted files need it: install sops {VERSION}, or name it with --sops"
+        return Check("sops", Grade.NOTE, found.describe(), remedy)
+    return Check("sops", Grade.OK, found.describe())
 
 
 async def check_cluster(cluster: Cluster) -> Check:

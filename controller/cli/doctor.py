@@ -18,6 +18,7 @@ from controller.cli.checks import (
     check_definitions,
     check_git,
     check_permissions,
+    check_sops,
     failed,
 )
 from controller.cli.cluster import Cluster, connected
@@ -72,7 +73,8 @@ def check_lines(check: Check) -> Iterator[Text]:
 
 async def _examine(options: argparse.Namespace) -> list[Check]:
     settings = settings_of(options)
-    found = [check_control_plane(os.environ), *await _attempt("database", check_database(settings))]
+    programs = [check_control_plane(os.environ), check_sops(settings, os.environ)]
+    found = [*programs, *await _attempt("database", check_database(settings))]
     try:
         async with connected(options) as cluster:
             return found + await _examine_cluster(cluster, settings, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ import pytest
 from controller.api.crd import crd_files
 from controller.dev.controlplane import ControlPlane, Options, User
 from controller.dev.locate import Programs
+from controller.sops.locate import find_sops
 from tests.e2e.sync.manifests import CONFIG
 from tests.support.cli import ESCAPE, Cli, Said
 from tests.support.fabrics import NAME, Fabrics, fabric
@@ -54,7 +56,7 @@ def prepared(on_fresh: Cli) -> Cli:
 
 def where_programs_are(programs: Programs) -> dict[str, str]:
     """For a home in which no control plane was ever built."""
-    return {"KUBEBUILDER_ASSETS": str(programs.etcd.parent)}
+    return {"KUBEBUILDER_ASSETS": str(programs.etcd.parent), "TANDEM_SOPS": str(find_sops("", os.environ).program)}
 
 
 def grades(said: Said) -> dict[str, set[str]]:
@@ -145,7 +147,7 @@ def test_doctor_names_missing_rights(prepared: Cli, fresh: ControlPlane) -> None
 def test_doctor_without_a_cluster_looks_at_the_rest(on_fresh: Cli) -> None:
     said = on_fresh.using(kubeconfig=None)("doctor", "-o", "json")
     assert said.code == 1
-    assert grades(said) == {"control plane": {"ok"}, "database": {"note"}, "cluster": {"fail"}}
+    assert grades(said) == {"control plane": {"ok"}, "sops": {"ok"}, "database": {"note"}, "cluster": {"fail"}}
     (cluster,) = [check for check in said.json() if check["subject"] == "cluster"]
     assert cluster["message"].startswith("no cluster: neither --kubeconfig nor KUBECONFIG is given")
 
@@ -155,6 +157,12 @@ def test_doctor_says_where_the_control_plane_came_from(on_fresh: Cli, tmp_path: 
     said = chosen("doctor")
     assert "note  control plane  nowhere on this machine" in said.lines
     assert any("passed over KUBEBUILDER_ASSETS: " in line and "lacks etcd" in line for line in said.lines)
+
+
+def test_doctor_says_where_sops_is_or_is_not(on_fresh: Cli) -> None:
+    said = on_fresh("doctor", "--sops", "/nowhere/sops")
+    assert "note  sops           --sops /nowhere/sops is no program" in said.lines
+    assert any("→ only encrypted files need it: install sops v3" in line for line in said.lines)
 
 
 def test_doctor_looks_at_every_fabric_s_repository(prepared: Cli, fresh: ControlPlane, repository: Repository) -> None:
@@ -182,7 +190,7 @@ def test_doctor_beside_a_controller_finds_all_well(
     fabrics.wait_synced(revision=first)
     said = cli("doctor", "-o", "json")
     assert said.code == 0, said.out
-    expected = ("control plane", "database", "cluster", "definitions", "permissions", "git")
+    expected = ("control plane", "sops", "database", "cluster", "definitions", "permissions", "git")
     assert grades(said) == {subject: {"ok"} for subject in expected}
     plain = cli("doctor")
     assert plain.code == 0

@@ -14,6 +14,7 @@ from controller.cli.checks import (
     Grade,
     check_control_plane,
     check_database,
+    check_sops,
     definition_check,
     failed,
     is_too_old,
@@ -161,3 +162,14 @@ def test_a_machine_without_a_control_plane_is_no_failure(tmp_path: Path) -> None
     assert check.grade is Grade.NOTE
     assert "nowhere on this machine" in check.message
     assert "tandem dev" in check.remedy
+
+
+def test_a_machine_without_sops_is_no_failure(tmp_path: Path) -> None:
+    check = check_sops(Settings(data_dir=tmp_path), {"HOME": str(tmp_path), "PATH": str(tmp_path)})
+    assert (check.grade, check.message.startswith("there is no sops on PATH")) == (Grade.NOTE, True)
+    assert "only encrypted files need it" in check.remedy
+    program = tmp_path / "sops"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    found = check_sops(Settings(data_dir=tmp_path, sops=str(program)), {"HOME": str(tmp_path), "PATH": ""})
+    assert (found.grade, found.message) == (Grade.OK, f"{program} (--sops)")
