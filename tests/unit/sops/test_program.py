@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from controller.sops.errors import DecryptionFailedError
 from controller.sops.keys import Identities, identities_from
 from controller.sops.locate import Found
 from controller.sops.program import Abandoned, Sops
+from controller.sops.room import sweep
 from tests.support.wait import wait_until
 
 KEY, OTHER = x25519.Identity.generate(), x25519.Identity.generate()
@@ -210,3 +214,36 @@ def test_plain_text_is_in_no_file_that_others_may_read(sops_program: Path, tmp_p
     sops.edit(data, TEXT.replace(b"YQ==", b"Yg=="), "yaml", MINE, Looking())
     assert seen
     assert set(seen) == {0}
+
+
+# Edits, and dies by its own hand as soon as there is plain text in a file.
+DYING = """
+import os, signal, sys, threading
+from pathlib import Path
+from controller.sops.keys import identities_from
+from controller.sops.locate import Found
+from controller.sops.program import Abandoned, Sops
+from controller.sops.room import sweep
+program, place, data, text = map(Path, sys.argv[1:])
+def die():
+    while not list(place.glob("tandem-sops-*/*/file.yaml")): pass
+    os.kill(os.getpid(), signal.SIGKILL)
+threading.Thread(target=die, daemon=True).start()
+key = identities_from({"age.agekey": os.environ["KEY"].encode()}, "x")
+sops = Sops(lambda: Found(program, "PATH"), place)
+while True: sops.edit(data.read_bytes(), text.read_bytes(), "yaml", key, Abandoned())
+"""
+
+
+def test_what_is_left_by_a_kill_is_no_plain_text_and_goes_with_the_next_start(sops: Sops, tmp_path: Path) -> None:
+    data, text, program = tmp_path / "data", tmp_path / "text", sops.program()
+    data.write_bytes(encrypted(sops))
+    text.write_bytes(TEXT.replace(b"unchanged", b"changed"))
+    command = [sys.executable, "-c", DYING, str(program), str(sops.place), str(data), str(text)]
+    done = subprocess.run(command, env={"KEY": str(KEY)}, capture_output=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    wait_until(lambda: not list(sops.place.glob("tandem-sops-*/*/file.yaml")))
+    left = [path for path in sops.place.rglob("*") if path.is_file()]
+    assert [path.name for path in left] == ["file.yaml"]
+    assert CANARY.encode() not in left[0].read_bytes()
+    assert sweep(sops.place) == 1
