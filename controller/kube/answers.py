@@ -48,6 +48,10 @@ _STRICT_FAULT = re.compile(r'(unknown|duplicate) field "([^"]+)"')
 # `conflict with "kubectl" using v1` or, from a subresource, `conflict with "x" with subresource "scale" using v1`
 _CLAIMANT = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
 
+# `serviceaccounts "default" is forbidden: User "tandem" cannot impersonate resource "serviceaccounts" in API group ""`
+_NO_IMPERSONATION = "cannot impersonate resource"
+_LET_IMPERSONATE = "; let the controller's own user impersonate serviceaccounts, as manifests/rbac.yaml does"
+
 # /api/v1/namespaces/x/secrets/y, /api/v1/secrets
 _SECRETS_PATH = re.compile(r"^/api/v1/(?:namespaces/[^/]+/)?secrets(?:/|$)")
 _NAMESPACE_PATH = re.compile(r"/api/v1/namespaces/[^/]+(?:/status|/finalize)?$")
@@ -110,6 +114,8 @@ def _fields(body: dict[str, Any]) -> tuple[str, ...]:
 def _forbidden(body: dict[str, Any], message: str, secret: bool) -> KubeError:
     if any(cause.get("reason") == "NamespaceTerminating" for cause in _causes(body)):
         return NamespaceMissingError(message, 403, terminating=True)
+    if _NO_IMPERSONATION in message:
+        return ForbiddenError(Reason.FORBIDDEN, f"{_shown(message, False)}{_LET_IMPERSONATE}", 403)
     quotes = secret and "is forbidden: User" not in message  # RBAC's own words hold names only; a webhook's anything
     return ForbiddenError(Reason.FORBIDDEN, _shown(message, quotes), 403)
 

@@ -7,8 +7,12 @@ environment. Requests and watches have separate connections, so that watches can
 from __future__ import annotations
 
 import asyncio
+import copy
+import errno
+import os
 import platform
 import random
+import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from importlib.metadata import version
@@ -21,12 +25,13 @@ from yarl import URL
 
 from controller.kube.answers import translate
 from controller.kube.config import ClusterConfig
-from controller.kube.errors import KubeError, UnauthorizedError, UnreachableError
+from controller.kube.errors import ForbiddenError, KubeError, UnauthorizedError, UnreachableError
 from controller.kube.resources import Resource
-from controller.kube.sockets import Sockets
+from controller.kube.sockets import AddressRefusedError, Sockets
 from controller.objects import Json
 
 JSON = "application/json"
+IMPERSONATE = "Impersonate-User"  # of a service account the API server adds the groups by itself
 APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML; the server accepts nothing nearer
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -40,9 +45,15 @@ _BODY_BYTES = 1 << 20
 _PAGE_BYTES = 4 << 20
 _PAGE_FIRST, _PAGE_MOST = 500, 5_000
 
+# Of one answer, or one line of a watch, of somebody else's server: a first page of 500 objects of a whole 100 KB each.
+FOREIGN_BYTES = 64 << 20
+
 
 Observe = Callable[[str, int, float], None]
 """Is told of every request that is not a watch: its method, the answer's status (0: none), the seconds it took."""
+
+Denied = Callable[[str], None]
+"""Is told the path of every request that was forbidden (403)."""
 
 
 class KubeClient:
@@ -64,9 +75,12 @@ class KubeClient:
         self.user_agent = f"tandem/{version('tandem-gitops')} ({component}; Python {platform.python_version()})"
         self._config = config
         self._timeout = timeout
+        self._most_bytes = FOREIGN_BYTES if config.is_foreign else 0
         self._observe = observe
         self._slots = asyncio.Semaphore(in_flight)
-        self.sockets = Sockets()
+        self.identity: dict[str, str] = {}  # headers that say as whom; none: as the credentials say
+        self.denied: Denied = lambda _: None
+        self.sockets = Sockets(config.objection)
         self._requests = self._session(aiohttp.ClientTimeout(total=timeout))
         self._watches = self._session(aiohttp.ClientTimeout(total=None, sock_connect=timeout))
 
@@ -91,6 +105,16 @@ class KubeClient:
         """The address of the API server."""
         return self._config.server
 
+    def acting_as(self, user: str, denied: Denied) -> KubeClient:
+        """The same connections and credentials, as another user; only what it was made from is ever closed.
+
+        `denied` is told what that user may not do.
+        """
+        acting = copy.copy(self)
+        acting.identity = {IMPERSONATE: user}
+        acting.denied = denied
+        return acting
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -113,7 +137,7 @@ class KubeClient:
         accept: str = JSON,
     ) -> bytes:
         """One request; the raw body of its answer. `query` is encoded already. 429 and 503 are waited out a while."""
-        headers = {"Content-Type": content_type} if body is not None else {}
+        headers = self.identity | ({"Content-Type": content_type} if body is not None else {})
         if accept is not JSON:
             headers["Accept"] = accept
         url = self._url(path, query)
@@ -136,7 +160,7 @@ class KubeClient:
                     allow_redirects=False,
                     server_hostname=self._config.server_name,
                 ) as response:
-                    answer = await response.read()
+                    answer = await self._whole(response)
                     status = response.status
             except (aiohttp.ClientError, OSError) as error:  # asyncio's TimeoutError is an OSError
                 raise self._unreachable(error) from error
@@ -148,6 +172,8 @@ class KubeClient:
             if isinstance(failure, UnauthorizedError) and not rejected:
                 rejected = True
                 continue
+            if isinstance(failure, ForbiddenError):
+                self.denied(url.path)
             pause = retry_after(response)
             if pause is None or asyncio.get_running_loop().time() + pause > deadline:
                 raise failure
@@ -164,15 +190,19 @@ class KubeClient:
         url = self._url(path, query)
         try:
             async with self._watches.get(
-                url, timeout=timeout, allow_redirects=False, server_hostname=self._config.server_name
+                url,
+                headers=self.identity,
+                timeout=timeout,
+                allow_redirects=False,
+                server_hostname=self._config.server_name,
             ) as response:
                 if response.status != 200:
-                    failure = translate(response.status, await response.read(), f"watch {url.path}")
+                    failure = translate(response.status, await self._whole(response), f"watch {url.path}")
                     await self._note_rejection(failure, retry_after(response))
                     raise failure
                 try:
                     yield []
-                    async for lines in _lines(response):
+                    async for lines in _lines(response, self._most_bytes):
                         yield lines
                 finally:
                     _hang_up(response)
@@ -215,16 +245,51 @@ class KubeClient:
         if header is not None and session.headers.get("Authorization") != header:
             session.headers["Authorization"] = header
 
+    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body of an answer. Raises OSError where somebody else's has no end."""
+        if not self._most_bytes:
+            return await response.read()
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > self._most_bytes:
+                raise _TooLongError(self._most_bytes)
+        return bytes(body)
+
     def _unreachable(self, error: Exception) -> UnreachableError:
+        server = "the API server" if self._config.is_foreign else self._config.server
         if isinstance(error, TimeoutError):
-            return UnreachableError(f"{self._config.server} did not answer in time")
-        return UnreachableError(f"{self._config.server} cannot be reached: {error or type(error).__name__}")
+            return UnreachableError(f"{server} did not answer in time")
+        why = _cause(error) if self._config.is_foreign else str(error)
+        return UnreachableError(f"{server} cannot be reached: {why or type(error).__name__}")
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:
+class _TooLongError(OSError):
+    """An answer that does not end."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(errno.EMSGSIZE, f"one answer has more than {most} bytes")
+
+
+def _cause(error: Exception) -> str:
+    """Why there is no connection, without the address that aiohttp puts before it."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        return f"its certificate is not trusted: {getattr(cause, 'verify_message', '') or type(cause).__name__}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, (AddressRefusedError, _TooLongError, socket.gaierror)):
+        return error.strerror or type(error).__name__
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else type(error).__name__
+
+
+async def _lines(response: aiohttp.ClientResponse, most_bytes: int) -> AsyncIterator[list[bytes]]:
     rest = b""
     async for chunk in response.content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")
+        if most_bytes and len(rest) > most_bytes:
+            raise _TooLongError(most_bytes)
         if lines:
             yield lines
 

@@ -33,6 +33,9 @@ _EXEC_MARGIN_SECONDS = 300.0
 
 Load = Callable[[bool], Awaitable[tuple[Configuration, float]]]
 
+Objection = Callable[[str], str]
+"""Why an IP address must not be connected to; "" where nothing speaks against it."""
+
 
 class Credentials:
     """The Authorization header, refreshed before it runs out (exec plugins, OIDC, rotating token files)."""
@@ -44,6 +47,17 @@ class Credentials:
         self._header: str | None = None
         self._due = 0.0
         self._loading = asyncio.Lock()
+
+    @classmethod
+    def fixed(cls, header: str | None) -> Credentials:
+        """What never changes: another token comes with another configuration."""
+
+        async def load(_rejected: bool) -> tuple[Configuration, float]:
+            configuration = Configuration()
+            configuration.api_key = {} if header is None else {"BearerToken": header}
+            return configuration, float("inf")
+
+        return cls(load)
 
     async def header(self, *, rejected: bool = False) -> str | None:
         """The header's value, None without one. `rejected`: the last one got a 401, so read it anew."""
@@ -67,7 +81,9 @@ class Credentials:
 class ClusterConfig:
     """How to reach one API server. `origin` says where this was found, for `doctor` and error messages.
 
-    `namespace` is what the kubeconfig's context, or the pod, is in; "" if neither says.
+    `namespace` is what the kubeconfig's context, or the pod, is in; "" if neither says. `objection` is asked about
+    every address, at the moment of connecting to it. `is_foreign`: somebody else's, who must not be believed to end its
+    answers, and whose address is nobody's business but theirs.
     """
 
     server: str
@@ -77,6 +93,8 @@ class ClusterConfig:
     proxy: str | None = None
     server_name: str | None = None
     namespace: str = ""
+    objection: Objection = lambda _: ""
+    is_foreign: bool = False
 
 
 async def load_config(

@@ -8,7 +8,9 @@ collector.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from weakref import WeakSet
 
@@ -17,15 +19,26 @@ import aiohttp
 _PATIENCE = 1.0  # seconds; a socket that was shut down ends within a few turns of the loop
 
 
-class Sockets:
-    """Opens sockets for a connector (`socket_factory=sockets.open`), and sees to their end."""
+class AddressRefusedError(OSError):
+    """An address that is not to be connected to, and why."""
 
-    def __init__(self) -> None:
+
+class Sockets:
+    """Opens sockets for a connector (`socket_factory=sockets.open`), and sees to their end.
+
+    `objection` says of an IP address why it must not be connected to. Asked here, because only here it is certain
+    which address a name led to.
+    """
+
+    def __init__(self, objection: Callable[[str], str] = lambda _: "") -> None:
+        self._objection = objection
         self._opened: WeakSet[socket.socket] = WeakSet()
 
     def open(self, address: aiohttp.AddrInfoType) -> socket.socket:
-        """A socket for an address, as `getaddrinfo` gives it."""
-        family, kind, protocol, *_ = address
+        """A socket for an address, as `getaddrinfo` gives it. Raises AddressRefusedError where it is objected to."""
+        family, kind, protocol, _, place = address
+        if why := self._objection(str(place[0])):
+            raise AddressRefusedError(errno.EACCES, why)
         opened = socket.socket(family, kind, protocol)
         self._opened.add(opened)
         return opened

@@ -26,7 +26,9 @@ class AuditedRequest:
     verb: str  # get, list, watch, create, update, patch, delete, deletecollection
     path: str
     query: dict[str, list[str]]
-    user: str
+    user: str  # as whom it was carried out
+    impersonated: bool  # by somebody else, who said so
+    groups: tuple[str, ...]
     user_agent: str
     status: int
     received: datetime
@@ -67,11 +69,14 @@ class AuditLog:
 
 def _to_request(event: dict[str, Any]) -> AuditedRequest:
     url = urlsplit(event["requestURI"])
+    user = event.get("impersonatedUser", event["user"])
     return AuditedRequest(
         verb=event["verb"],
         path=url.path,
         query=parse_qs(url.query),
-        user=event.get("impersonatedUser", event["user"])["username"],
+        user=user["username"],
+        impersonated="impersonatedUser" in event,
+        groups=tuple(user.get("groups", ())),
         user_agent=event.get("userAgent", ""),
         status=event.get("responseStatus", {}).get("code", 0),
         received=datetime.fromisoformat(event["requestReceivedTimestamp"]),
