@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,14 +26,10 @@ from controller.git.remote import UrlRules
 from controller.kube.apply import Writer
 from controller.kube.client import KubeClient
 from controller.kube.config import load_config
-from controller.kube.discovery import Discovery
-from controller.kube.errors import ForbiddenError
 from controller.kube.events import EventRecorder
 from controller.kube.kinds import FABRICS, SYNC_CONFLICTS, SYNC_JOBS
 from controller.kube.pool import ReflectorPool
-from controller.kube.resources import CRDS
 from controller.kube.secrets import SecretReader
-from controller.kube.servedpoll import ServedPoll
 from controller.objects import ObjectKey
 from controller.runtime.configs import Change as ConfigChange
 from controller.runtime.configs import ConfigCache
@@ -48,16 +45,16 @@ from controller.sops.program import Sops
 from controller.sops.room import best_place, sweep
 from controller.store.copy import copy_database, told_as
 from controller.store.store import Store
-from controller.sync.apply import Applier
 from controller.sync.conflicts import MANAGER
 from controller.sync.fabrics import Fabrics
 from controller.sync.hints import HintDesk
-from controller.sync.installation import Cluster, installation_of, known_installation
+from controller.sync.installation import Lifetime, installation_of, known_installation
 from controller.sync.parsing import ParserPool
+from controller.sync.reach import TargetCluster
 from controller.sync.review import FabricReview
-from controller.sync.schemas import Schemas
 from controller.sync.sealing import Sealing
 from controller.sync.source import SourceReader
+from controller.sync.targets import Connect, Targets
 from controller.sync.tidying import tidy
 from controller.sync.tools import Tools
 from controller.sync.trust import Trust
@@ -83,23 +80,10 @@ async def assembled(
     """
     async with AsyncExitStack() as stack:
         config = await load_config(settings.kubeconfig, settings.context)
-        component = "controller" if makes_identity else "cli"
-        client = await stack.enter_async_context(
-            KubeClient(
-                config,
-                in_flight=settings.in_flight,
-                timeout=settings.request_timeout,
-                observe=metrics.api_request,
-                component=component,
-            )
-        )
+        connect = _connect(settings, metrics, "controller" if makes_identity else "cli")
+        client = await stack.enter_async_context(connect.client(config))
         store = await Store.open(settings.database_url)
         stack.push_async_callback(store.close)
-        pool = ReflectorPool(client, broken=metrics.watch_restarted)
-        stack.push_async_callback(pool.close)
-        writer = Writer(client, pool)
-        discovery = Discovery(client)
-        stack.push_async_callback(discovery.close)
         parser = await stack.enter_async_context(ParserPool(settings.bounds, died=metrics.parser_restarted))
         rules = _url_rules(settings, config.server)
         folder = settings.data_dir / "mirrors"
@@ -110,25 +94,25 @@ async def assembled(
         secrets = SecretReader(client, time.monotonic)
         sealing = Sealing(secrets, _sops(settings), parser)
         installation = (
-            await installation_of(settings, client, writer, store)
+            await installation_of(settings, client, Writer(client), store)
             if makes_identity
             else await known_installation(settings, client, store)
         )
+        home = TargetCluster(client, Lifetime(client, installation.cluster), pool=connect.pool(client))
+        stack.push_async_callback(home.close)
+        targets = Targets(home, secrets, rules, connect)
+        stack.push_async_callback(targets.close)
 
         yield Tools(
             installation=installation,
-            cluster=Cluster(client, installation),
             client=client,
-            writer=writer,
-            discovery=discovery,
-            pool=pool,
+            writer=home.writer,
+            targets=targets,
             source=SourceReader(secrets, mirrors, parser, sealing, settings.bounds),
             trust=Trust(secrets),
             sealing=sealing,
             parser=parser,
             writeback=WriteBack(parser, sealing, installation.id),
-            applier=Applier(client, writer),
-            schemas=Schemas(discovery),
             store=store,
             statuses=StatusWriter(status_replacer(client, MANAGER), supervisor),
             announcer=Announcer(recorder.record),
@@ -172,6 +156,20 @@ async def looking_at_git(settings: Settings, client: KubeClient) -> AsyncIterato
             yield SourceReader(secrets, mirrors, parser, sealing, settings.bounds)
         finally:
             mirrors.close()
+
+
+def _connect(settings: Settings, metrics: Metrics, component: str) -> Connect:
+    """How API servers are spoken to, and what of it is measured."""
+    return Connect(
+        client=partial(
+            KubeClient,
+            in_flight=settings.in_flight,
+            timeout=settings.request_timeout,
+            observe=metrics.api_request,
+            component=component,
+        ),
+        pool=partial(ReflectorPool, broken=metrics.watch_restarted),
+    )
 
 
 def _url_rules(settings: Settings, server: str) -> UrlRules:
@@ -240,7 +238,7 @@ class Controller:
         """Work off the queue until a part is lost or the process is to stop."""
         self._supervisor.start("queue", self._queue.run(self._settings.workers, fabrics.handle), essential=True)
         self._supervisor.start("the database's lock", tools.store.keep(), essential=True)
-        self._supervisor.start("the cluster's identity", tools.cluster.watch(), essential=True)
+        self._supervisor.start("the cluster's identity", tools.targets.home.lifetime.watch(), essential=True)
         desk = HintDesk(tools, cache, fabrics, self._queue, time.monotonic)
         self._supervisor.keep_up("hints", desk.run)
         self._supervisor.keep_up("janitor", lambda: _tidy(tools, fabrics, self._settings.mirror_quota))
@@ -286,21 +284,12 @@ class Controller:
 
     async def _follow(self, tools: Tools, fabrics: Fabrics) -> None:
         """Watch definitions, conflicts and jobs: what they tell goes to the fabric they belong to."""
-        await self._follow_definitions(tools)
+        home = tools.targets.home
+        await home.follow_definitions()
         for namespace in self._settings.namespaces or (None,):
             await fabrics.jobs.load(namespace)
-            tools.pool.acquire(SYNC_JOBS, namespace).subscribe(fabrics.jobs.on_change)
-            tools.pool.acquire(SYNC_CONFLICTS, namespace).subscribe(fabrics.on_conflict)
-
-    async def _follow_definitions(self, tools: Tools) -> None:
-        """By a watch of the CRDs; an installation of some namespaces, which may not list them, asks once a minute."""
-        if self._settings.namespaces:
-            try:
-                await tools.client.request("GET", CRDS.path(), "limit=1")
-            except ForbiddenError:
-                self._supervisor.keep_up("definitions", ServedPoll(tools.client, tools.discovery).run)
-                return
-        tools.discovery.follow(tools.pool.acquire(CRDS))
+            home.pool.acquire(SYNC_JOBS, namespace).subscribe(fabrics.jobs.on_change)
+            home.pool.acquire(SYNC_CONFLICTS, namespace).subscribe(fabrics.on_conflict)
 
     def _on_fabric(self, change: ConfigChange) -> None:
         if change.by_somebody:

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     ENCRYPTION_REQUIRED = "EncryptionRequired"
     FORBIDDEN = "Forbidden"
     INVALID_SPEC = "InvalidSpec"
+    INVALID_KUBECONFIG = "InvalidKubeconfig"
     API_UNREACHABLE = "ApiUnreachable"
     TERMINATING = "Terminating"
     TOO_MANY_COMMITS = "TooManyCommits"

@@ -20,6 +20,7 @@ from tests.support.audit import AuditLog
 from tests.support.faults import FaultProxy
 from tests.support.kubectl import Kubectl
 from tests.support.postgres import PostgresServer
+from tests.support.tenants import let_reign
 
 CRDS = Path(__file__).parents[1] / "crds"
 
@@ -82,9 +83,13 @@ def api(controlplane: ControlPlane) -> Api:
 
 @pytest.fixture
 def namespace(api: Api) -> Iterator[str]:
-    """A new namespace; its deletion goes on while the next test runs."""
+    """A new namespace, in which its service account `default` may do anything: whom Fabrics act as by default.
+
+    Its deletion goes on while the next test runs.
+    """
     name = f"test-{secrets.token_hex(4)}"
     api.create(NAMESPACES, {"metadata": {"name": name}})
+    let_reign(api, name)
     yield name
     api.delete(f"{NAMESPACES}/{name}")
 

@@ -78,6 +78,7 @@ SOURCE_REASONS = frozenset(
 _UNSEEN = (SOURCE_REASONS - {Reason.PUSH_REJECTED, Reason.DECRYPTION_FAILED}) | {
     Reason.API_UNREACHABLE,
     Reason.FORBIDDEN,
+    Reason.INVALID_KUBECONFIG,
 }
 """Reasons with which a side was not seen at all: whether the sides agree is unknown, not false."""
 

@@ -66,9 +66,8 @@ async def _look(options: argparse.Namespace, settings: Settings) -> tuple[Previe
     async with previewing(settings, lambda: say(_first_start(settings), label="note: ")) as tools:
         found = await preview(tools, namespace, options.fabric, options.why)
         telling = (change for change in found.changes if change.is_telling)
-        schemas = tools.schemas
         return found, [
-            (change, applied_edits(change, schemas.get(change.api_version, change.key.kind))) for change in telling
+            (change, applied_edits(change, found.schema(change.api_version, change.key.kind))) for change in telling
         ]
 
 

@@ -187,7 +187,7 @@ class Session:
         """Whether it had to be made. One that is there keeps what somebody made of it; only its URL has to be right."""
         found = self.kubectl.find("fabric", sample.NAME)
         if found is None:
-            items = [sample.credentials(GIT_USER, self._password), sample.fabric(self.url)]
+            items = [*sample.account(), sample.credentials(GIT_USER, self._password), sample.fabric(self.url)]
             listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
             self.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=listed)
         elif found["spec"]["repository"]["url"] != self.url:

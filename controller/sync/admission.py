@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from controller.api.v1alpha1.fabric import Fabric
 from controller.objects import Kind
-from controller.sync.profile import Profile, profile_of
-from controller.sync.tools import Tools
+from controller.sync.profile import Installation, Profile, profile_of
+from controller.sync.reach import TargetCluster
 
 
-async def admitted_profile(tools: Tools, fabric: Fabric) -> Profile:
-    """The profile of a Fabric. Raises StalledError(InvalidSpec), UnreachableError."""
+async def admitted_profile(installation: Installation, cluster: TargetCluster, fabric: Fabric) -> Profile:
+    """The profile of a Fabric whose objects are in this cluster. Raises StalledError(InvalidSpec), UnreachableError."""
     plurals = {}
     for rule in fabric.spec.resources:
-        resource = await tools.discovery.preferred(rule.group, rule.kind)
+        resource = await cluster.discovery.preferred(rule.group, rule.kind)
         if resource is not None:
             plurals[Kind(rule.group, rule.kind)] = resource.plural
-    return profile_of(fabric, tools.installation, plurals)
+    return profile_of(fabric, installation.on(cluster.lifetime.uid), plurals)

@@ -7,6 +7,7 @@ this desk remembers of each is what the cluster holds; a restart reads it back w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -178,6 +179,13 @@ class ConflictDesk:
         await self._patch(shown, {"spec": {"resolution": None}})
         shown.state = state
         await self._patch_status(key, shown, self._status(Verdict(findings=(Finding(reason, message),)), state, shown))
+
+    async def withdraw(self, key: ObjectKey) -> None:
+        """Take the conflict back, values and all: it is shown no longer, and archived nowhere."""
+        shown = self._shown[key]
+        with suppress(NotFoundError):
+            await self._writer.delete(SYNC_CONFLICTS, self._key(shown.name), uid=shown.uid)
+        self._shown.pop(key, None)
 
     async def remove_old(self) -> None:
         """Delete the settled conflicts whose time is up; they stay in the archive."""

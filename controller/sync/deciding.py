@@ -42,6 +42,18 @@ async def refuse_misread(desk: ConflictDesk, state: FabricState) -> None:
         await desk.fail(key, Reason.RESOLUTION_FAILED, message)
 
 
+async def withdraw_hidden(desk: ConflictDesk, state: FabricState, plan: Plan) -> None:
+    """Open conflicts of objects that may no longer be seen go, with every value that they show, and what was decided.
+
+    They are made again, with the values of then, when the object can be seen.
+    """
+    for change in plan.changes:
+        key = change.key
+        if change.action is Action.SKIP and desk.is_open(key) and state.view.is_hidden(key, change.api_version):
+            state.resolutions.pop(key, None)
+            await desk.withdraw(key)
+
+
 async def show_conflicts(
     desk: ConflictDesk, state: FabricState, snapshot: Snapshot | None, plan: Plan, run: Run
 ) -> None:

@@ -18,6 +18,12 @@ class Entry:
     handled_request: str = ""
     tries: int = 0
     retry_at: float = 0.0
+    was_refused: bool = False
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the cluster of its objects did not accept the credentials in the last run, or does not now."""
+        return self.was_refused or self.service.state.view.is_refused()
 
     def take_request(self, requested: str, now: float) -> None:
         """Somebody asked for a run: what was put off, for whatever reason, is tried now."""

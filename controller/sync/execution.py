@@ -10,13 +10,12 @@ from controller.errors import Reason
 from controller.kube.errors import UnreachableError
 from controller.objects import Base, ObjectKey, Provenance
 from controller.store.refusals import Refusal
-from controller.sync.apply import Applied, Applier, Outcome
+from controller.sync.apply import Applied, Outcome
 from controller.sync.ledger import Ledger
 from controller.sync.plan.fieldpath import render_path
 from controller.sync.plan.model import Action, Change
 from controller.sync.plan.order import DEFINITIONS, NAMESPACES, REST, phase_of
 from controller.sync.planning import live_digest
-from controller.sync.schemas import Schemas
 from controller.sync.state import Exceptional, FabricState
 
 IN_FLIGHT = 64  # applies of one fabric at once: 32 is 5–15 % slower, more brings nothing
@@ -47,13 +46,11 @@ class Results:
 class Executor:
     """Carries out the cluster's half of one fabric's plans."""
 
-    def __init__(
-        self, state: FabricState, ledger: Ledger, applier: Applier, schemas: Schemas, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, state: FabricState, ledger: Ledger, now: Callable[[], float]) -> None:
         self._state = state
         self._ledger = ledger
-        self._applier = applier
-        self._schemas = schemas
+        self._applier = state.reach.applier
+        self._schemas = state.reach.cluster.schemas
         self._now = now
 
     async def execute(self, changes: Sequence[Change], results: Results) -> None:

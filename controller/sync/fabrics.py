@@ -10,12 +10,13 @@ from collections.abc import Callable
 
 import structlog
 
-from controller.api.meta import FINALIZER
+from controller.api.meta import FINALIZER, REQUESTED_AT
 from controller.api.v1alpha1.fabric import Fabric, OnRemoval
 from controller.api.v1alpha1.syncconflict import SyncConflict
-from controller.errors import StalledError, TandemError
+from controller.errors import Reason, StalledError, TandemError, WaitingError
 from controller.kube.errors import ChangedMeanwhileError, NotFoundError
 from controller.kube.kinds import FABRICS
+from controller.kube.resources import NAMESPACES
 from controller.kube.watch import Change as LiveChange
 from controller.kube.watch import Source
 from controller.objects import Json, Kind, ObjectKey
@@ -30,8 +31,9 @@ from controller.sync.entry import Entry
 from controller.sync.jobs import Jobs
 from controller.sync.ledger import Ledger
 from controller.sync.plan.model import Action, Actual
-from controller.sync.profile import Profile, profile_of
-from controller.sync.removal import remove_objects
+from controller.sync.profile import Profile
+from controller.sync.reach import OtherClusterError, Reach
+from controller.sync.removal import Left, remove_objects
 from controller.sync.reporting import Reporter
 from controller.sync.rivalry import Rivalry
 from controller.sync.rivals import rivalry
@@ -60,7 +62,6 @@ class Fabrics:
         self._entries: dict[ObjectKey, Entry] = {}
         self._reporter = Reporter(tools, lambda: sum(len(service.state.bases) for service in self.services()))
         self.jobs = Jobs(tools, queue)
-        tools.discovery.subscribe(self._on_kinds)
 
     def service(self, key: ObjectKey) -> FabricService | None:
         """The service of a Fabric, if it is under care."""
@@ -89,12 +90,16 @@ class Fabrics:
                 await self.jobs.hold(key, "the Fabric is suspended; kubectl tandem resume lets it run again")
                 return
             await self._ensure_finalizer(key, fabric)
-            entry = await self._entry(key, await admitted_profile(self._tools, fabric))
+            entry = await self._admitted_entry(key, fabric)
         except (NotFoundError, ChangedMeanwhileError):
             self._queue.retry(key)
             return
-        except TandemError as error:
+        except (StalledError, OtherClusterError) as error:
             await self._stall(key, body, error)
+            return
+        except TandemError as error:
+            log.warning("the fabric cannot run", fabric=str(key), reason=error.reason.value, problem=error.message)
+            self._queue.retry(key)
             return
         await self._turn(key, body, fabric, entry)
 
@@ -108,6 +113,7 @@ class Fabrics:
             service.look_again()
         if requested and profile.requested_at != entry.handled_request:
             entry.take_request(profile.requested_at, now)
+            service.state.view.sight.ask_refusals_again()
         entry.take_up(now, self._tools.wall())
         run = new_run(self._tools.wall(), None if job is None else job.request(profile))
         with bind_run(fabric=profile.fabric, run=run.id, revision=service.state.seen_commit):
@@ -115,6 +121,7 @@ class Fabrics:
                 await self.jobs.begin(job, run, service)
             self._reporter.announce(body)
             await service.run(run)
+            entry.was_refused = run.problem is not None and run.problem.reason is Reason.INVALID_KUBECONFIG
             self._tell_freed(key, {one for one, change in run.changes.items() if change.action in LETTING_GO})
             await self._reporter.report(self._cache.get(key) or body, service, run)
             if job is not None:
@@ -138,31 +145,51 @@ class Fabrics:
         self._queue.add_after(key, max(0.0, entry.next_poll - now))
         if (end := service.state.fights.next_end(self._tools.wall())) is not None:
             self._queue.add_after(key, end)
+        if (delay := service.state.view.sight.due_in) is not None:
+            self._queue.add_after(key, delay)
         if self.jobs.has_waiting(key):
             self._queue.add(key)
 
     # --- life and death --------------------------------------------------------------------------------------------
 
-    async def _entry(self, key: ObjectKey, profile: Profile) -> Entry:
-        """The fabric's service, made anew when its spec is another: other scope, other watches, other rules."""
+    async def _admitted_entry(self, key: ObjectKey, fabric: Fabric) -> Entry:
+        """The fabric's service, on the cluster that its spec names now. Raises what keeps it from running."""
+        tools = self._tools
+        known = self._entries.get(key)
+        requested = fabric.metadata.annotations.get(REQUESTED_AT, "")
+        handled = ("", fabric.status.last_handled_request, "" if known is None else known.handled_request)
+        reread = known is None or known.is_refused or requested not in handled
+        reach = await tools.targets.reach(fabric, reread=reread)
+        try:
+            profile = await admitted_profile(tools.installation, reach.cluster, fabric)
+            return await self._entry(key, profile, reach)
+        except TandemError as error:
+            raise reach.told(error) from error
+
+    async def _entry(self, key: ObjectKey, profile: Profile, reach: Reach) -> Entry:
+        """The fabric's service, made anew when its spec is another: other scope, other watches, other rules.
+
+        So it is when its cluster is reached in another way: by another kubeconfig, or because another one answers.
+        """
         entry = self._entries.get(key)
         if (
             entry is not None
             and entry.service.state.profile.uid == profile.uid
             and entry.generation == profile.generation
+            and entry.service.state.reach.cluster is reach.cluster
         ):
             entry.service.take_profile(profile)
             return entry
-        await self._tools.cluster.check()
+        await reach.cluster.lifetime.check()
         row = await self._tools.store.fabrics.register(profile.uid, profile.namespace, profile.name)
         view = ClusterView(
-            self._tools.discovery,
-            self._tools.pool,
+            reach,
             profile.scope,
             lambda change: self._on_live(key, change),
             lambda kind: self._on_synced(key, kind),
         )
-        state = FabricState(profile, view)
+        view.follow_definitions(lambda kinds: self._on_kinds(key, kinds))
+        state = FabricState(profile, reach, view)
         ledger = Ledger(self._tools.store, row, state)
         fresh = Entry(FabricService(self._tools, state, ledger, self._rivals), profile.generation)
         if entry is not None:
@@ -171,6 +198,7 @@ class Fabrics:
             state.fights = entry.service.state.fights
             entry.service.state.view.close()
         self._entries[key] = fresh
+        self._tools.targets.hold(profile.uid, reach.cluster)
         self._tools.metrics.fabrics(len(self._entries))
         return fresh
 
@@ -181,6 +209,7 @@ class Fabrics:
         if uid:
             self._tools.source.release(uid)
             self._tools.sealing.release(uid)
+            self._tools.targets.release(uid)
             self._tools.announcer.forget(uid)
             self._tools.statuses.forget(key)
             self._tools.metrics.conflicts_open(uid, 0)
@@ -199,10 +228,10 @@ class Fabrics:
         """A suspended fabric does nothing, but what it holds is still its own: others have to know."""
         await self._ensure_finalizer(key, fabric)
         try:
-            profile = profile_of(fabric, self._tools.installation)
-        except StalledError:
-            return  # it holds nothing, and keeps its conditions
-        await (await self._entry(key, profile)).service.load()
+            entry = await self._admitted_entry(key, fabric)
+        except (StalledError, OtherClusterError):
+            return  # it holds nothing, or nobody can tell; it keeps its conditions
+        await entry.service.load()
 
     async def _ensure_finalizer(self, key: ObjectKey, fabric: Fabric) -> None:
         """No deletion of a Fabric may pass unseen, so it carries our finalizer before anything is done for it."""
@@ -215,9 +244,12 @@ class Fabrics:
         if FINALIZER not in fabric.metadata.finalizers:
             self._give_up(key)
             return
-        if fabric.spec.deletion.on_removal is OnRemoval.PRUNE and not await self._remove_objects(key, fabric):
-            self._queue.retry(key)
-            return
+        if fabric.spec.deletion.on_removal is OnRemoval.PRUNE:
+            left = await self._remove_objects(key, fabric)
+            if left.count:
+                await self._tell_left(fabric, left)
+                self._queue.retry(key)
+                return
         await self._tools.store.fabrics.drop(fabric.metadata.uid)
         finalizers = tuple(name for name in fabric.metadata.finalizers if name != FINALIZER)
         try:
@@ -226,17 +258,37 @@ class Fabrics:
             log.debug("the Fabric was gone already", fabric=str(key))
         self._give_up(key)
 
-    async def _remove_objects(self, key: ObjectKey, fabric: Fabric) -> bool:
-        """Prune what the fabric holds. Returns whether nothing is left of it.
+    async def _remove_objects(self, key: ObjectKey, fabric: Fabric) -> Left:
+        """Prune what the fabric holds. Returns what is left of it.
 
-        A Fabric whose spec cannot be worked with holds nothing; it must not stay for ever for that.
+        A Fabric whose spec cannot be worked with holds nothing; it must not stay for ever for that. Nor must one whose
+        namespace goes, and with it the Secret or the rights that lead to its objects.
         """
         try:
-            profile = profile_of(fabric, self._tools.installation)
-        except StalledError as error:
+            entry = await self._admitted_entry(key, fabric)
+        except (StalledError, OtherClusterError) as error:
+            if not isinstance(error, StalledError) and not await self._is_going(key.namespace):
+                raise
             log.warning("the Fabric goes without its objects", fabric=str(key), problem=error.message)
-            return True
-        return not await remove_objects(self._tools, (await self._entry(key, profile)).service)
+            return Left()
+        left = await remove_objects(entry.service)
+        if left.count and left.count == left.hidden and await self._is_going(key.namespace):
+            log.warning("the Fabric goes without its objects", fabric=str(key), problem=left.problem)
+            return Left()
+        return left
+
+    async def _is_going(self, namespace: str) -> bool:
+        """Whether the namespace of a Fabric is being deleted."""
+        found = await self._tools.writer.read(NAMESPACES, NAMESPACES.key("", namespace))
+        return found is None or found.deleting
+
+    async def _tell_left(self, fabric: Fabric, left: Left) -> None:
+        """Say why a deleted Fabric stays, where that does not pass by itself."""
+        if left.problem:
+            told = f"{left.count} objects are left to delete: {left.problem}; or set spec.deletion.onRemoval to Orphan"
+            body = self._cache.get(FABRICS.key(fabric.metadata.namespace, fabric.metadata.name))
+            if body is not None:
+                await self._reporter.report_stall(body, WaitingError(Reason.FORBIDDEN, told))
 
     async def _write_finalizers(self, key: ObjectKey, fabric: Fabric, finalizers: tuple[str, ...]) -> None:
         metadata = {
@@ -246,14 +298,14 @@ class Fabrics:
         }
         await self._tools.writer.merge(FABRICS, key, {"metadata": metadata}, MANAGER)
 
-    async def _stall(self, key: ObjectKey, body: Json, error: TandemError) -> None:
-        """The spec cannot be worked with, or the API server cannot be reached to find out."""
+    async def _stall(self, key: ObjectKey, body: Json, error: StalledError | OtherClusterError) -> None:
+        """The spec cannot be worked with, or the cluster of its objects cannot be reached: nothing is done for it."""
         log.warning("the fabric cannot run", fabric=str(key), reason=error.reason.value, problem=error.message)
-        if isinstance(error, StalledError):
-            self._close(key)
-            await self._reporter.report_stall(body, error)
-            await self.jobs.hold(key, f"the Fabric cannot run: {error.message}")
-        else:
+        uid = self._close(key)
+        self._tools.targets.release(uid or body["metadata"]["uid"])
+        await self._reporter.report_stall(body, error)
+        await self.jobs.hold(key, f"the Fabric cannot run: {error.message}")
+        if not isinstance(error, StalledError):
             self._queue.retry(key)
 
     # --- what wakes a fabric ---------------------------------------------------------------------------------------
@@ -290,11 +342,11 @@ class Fabrics:
             entry.service.state.note_list(kind)
             self._queue.add(key)
 
-    def _on_kinds(self, kinds: frozenset[Kind]) -> None:
+    def _on_kinds(self, key: ObjectKey, kinds: frozenset[Kind]) -> None:
         """Definitions changed: what was unknown may be served, and what was compared may have other fields."""
-        for key, entry in self._entries.items():
-            if entry.service.state.note_definitions(kinds):
-                self._queue.add(key)
+        entry = self._entries.get(key)
+        if entry is not None and entry.service.state.note_definitions(kinds):
+            self._queue.add(key)
 
     def _tell_freed(self, left: ObjectKey, freed: set[ObjectKey]) -> None:
         """A fabric let go of objects: others that wait for one of them look at it again."""

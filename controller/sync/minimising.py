@@ -15,12 +15,11 @@ from controller.sync.plan.minimise import droppable, minimised, needed, probe
 from controller.sync.plan.model import Change
 from controller.sync.plan.schema import Schema
 from controller.sync.state import FabricState
-from controller.sync.tools import Tools
 
 PROBES = 2  # the second leaves out what the first was refused for; a third would learn nothing new
 
 
-async def minimised_changes(tools: Tools, state: FabricState, changes: Iterable[Change]) -> list[Change]:
+async def minimised_changes(state: FabricState, changes: Iterable[Change]) -> list[Change]:
     """The changes, each with the smallest document that says the same. Raises UnreachableError."""
     found = []
     for change in changes:
@@ -28,8 +27,8 @@ async def minimised_changes(tools: Tools, state: FabricState, changes: Iterable[
         if resource is None:
             found.append(change)
             continue
-        schema = tools.schemas.get(resource.api_version, resource.kind)
-        found.append(await _minimised(tools.writer, change, resource, schema, state.profile.rules.manager))
+        schema = state.reach.cluster.schemas.get(resource.api_version, resource.kind)
+        found.append(await _minimised(state.reach.writer, change, resource, schema, state.profile.rules.manager))
     return found
 
 

@@ -48,6 +48,8 @@ def _writes(profile: Profile) -> bool:
 def _meet(asker: Profile, other: Profile) -> bool:
     """Whether one document could become one object of both."""
     mine, its = asker.scope, other.scope
+    if asker.cluster != other.cluster:
+        return False
     if mine.cluster_scoped and its.cluster_scoped:
         return True
     return mine.everywhere or its.everywhere or not set(mine.namespaces).isdisjoint(its.namespaces)

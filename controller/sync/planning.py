@@ -117,7 +117,7 @@ class Planner:
             base=base,
             declared=declared,
             actual=actual,
-            schema=self.tools.schemas.get(api_version, key.kind),
+            schema=state.reach.cluster.schemas.get(api_version, key.kind),
             pending=state.pending.get(key),
             facts=self._facts(key, declared, actual, request),
         )
@@ -211,7 +211,7 @@ class Planner:
             return False
         manager = self.state.profile.rules.manager
         try:
-            answer = await self.tools.writer.dry_run_apply(
+            answer = await self.state.reach.writer.dry_run_apply(
                 resource, question.key, question.content, manager, uid=situation.actual.uid
             )
         except UnreachableError:
@@ -224,7 +224,7 @@ class Planner:
         """Whether the namespace and the definition of an object that vanished are there and not about to go."""
         try:
             if key.namespace:
-                namespace = await self.tools.writer.read(NAMESPACES, NAMESPACES.key("", key.namespace))
+                namespace = await self.state.reach.cluster.writer.read(NAMESPACES, NAMESPACES.key("", key.namespace))
                 if namespace is None or namespace.deleting:
                     return Target.GONE
             resource = self.state.view.resource(key, self.state.api_version(key))
@@ -243,10 +243,12 @@ class Planner:
 
         That the API server still serves the kind proves nothing: it goes on for a moment after the CRD is gone.
         """
-        definition = await self.tools.writer.read(CRDS, CRDS.key("", f"{resource.plural}.{resource.group}"))
+        definition = await self.state.reach.cluster.writer.read(
+            CRDS, CRDS.key("", f"{resource.plural}.{resource.group}")
+        )
         if definition is not None:
             return Target.GONE if definition.deleting else Target.THERE
-        service = await self.tools.client.get(API_SERVICES, "", f"{resource.version}.{resource.group}")
+        service = await self.state.reach.cluster.client.get(API_SERVICES, "", f"{resource.version}.{resource.group}")
         return Target.THERE if service["spec"].get("service") else Target.GONE
 
 

@@ -6,6 +6,7 @@ so it can run beside a controller, or without one. Nothing is written to the clu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.api.v1alpha1.fabric import Fabric
@@ -18,6 +19,7 @@ from controller.sync.declared import Problem
 from controller.sync.ledger import Ledger
 from controller.sync.plan.explain import Explanation, explain
 from controller.sync.plan.model import Change, Guard, Plan
+from controller.sync.plan.schema import Schema
 from controller.sync.planning import Request
 from controller.sync.rivalry import NO_RIVAL
 from controller.sync.run import new_run
@@ -29,7 +31,8 @@ from controller.sync.tools import Tools
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would do. `commit` is the one that was planned; `problems` are faults of documents."""
+    """What a run would do. `commit` is the one that was planned; `problems` are faults of documents; `schema` gives
+    the field types of (apiVersion, kind) in the cluster that it would be done in."""
 
     fabric: str
     commit: str
@@ -37,6 +40,7 @@ class Preview:
     guards: tuple[Guard, ...]
     problems: tuple[Problem, ...]
     explanations: tuple[Explanation, ...] = ()
+    schema: Callable[[str, str], Schema] = lambda *_: Schema.open()
 
     @property
     def is_empty(self) -> bool:
@@ -53,17 +57,19 @@ async def preview(tools: Tools, namespace: str, name: str, why: tuple[str, str] 
         body = await tools.client.get(FABRICS, namespace, name)
     except NotFoundError:
         raise RejectedError(Reason.INVALID_SPEC, f"there is no Fabric {name} in namespace {namespace}") from None
-    profile = await admitted_profile(tools, Fabric.from_object(body))
-    view = ClusterView(tools.discovery, tools.pool, profile.scope, lambda _: None, lambda _: None)
+    fabric = Fabric.from_object(body)
+    reach = await tools.targets.reach(fabric)
+    profile = await admitted_profile(tools.installation, reach.cluster, fabric)
+    view = ClusterView(reach, profile.scope, lambda _: None, lambda _: None)
     try:
-        state = FabricState(profile, view)
+        state = FabricState(profile, reach, view)
         row = await tools.store.fabrics.register(profile.uid, namespace, name)
         service = FabricService(tools, state, Ledger(tools.store, row, state), lambda *_: NO_RIVAL)
         plan = await service.preview(new_run(tools.wall(), Request(manual=True)))
         explained = () if why is None else await _explained(service, plan, *why)
-        return Preview(
-            profile.fabric, state.seen_commit, plan.changes, plan.guards, tuple(state.declared.problems()), explained
-        )
+        problems = tuple(state.declared.problems())
+        schema = reach.cluster.schemas.get
+        return Preview(profile.fabric, state.seen_commit, plan.changes, plan.guards, problems, explained, schema)
     finally:
         view.close()
 

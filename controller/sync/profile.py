@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from controller.api.meta import CONFIRM, REQUESTED_AT, NameRef
@@ -39,6 +39,15 @@ class Installation:
     def allows(self, namespace: str) -> bool:
         """Whether fabrics of other namespaces may reach into this one."""
         return ALL in self.allowed_namespaces or namespace in self.allowed_namespaces
+
+    @property
+    def cluster(self) -> str:
+        """The uid of kube-system in the cluster that the Fabrics are in."""
+        return self.epoch.partition("/")[0]
+
+    def on(self, cluster: str) -> Installation:
+        """The installation with the epoch of this cluster, which is known by its uid."""
+        return replace(self, epoch=f"{cluster}/{self.epoch.partition('/')[2]}")
 
     @property
     def allows_cluster_scoped(self) -> bool:
@@ -105,6 +114,7 @@ class Profile:
     confirmed: frozenset[str]
     applied: str  # status.revision.applied, which outlives the database
     encryption: Encryption = Encryption()
+    kubeconfig: str = ""  # the Secret of this namespace that leads to the objects' cluster; "": the Fabric's own
 
     @property
     def fabric(self) -> str:
@@ -117,6 +127,11 @@ class Profile:
         return any(
             one is not Direction.GIT_TO_CLUSTER for one in (self.rules.direction, *self.rules.directions.values())
         )
+
+    @property
+    def cluster(self) -> tuple[str, str]:
+        """Which cluster the objects are in, as far as the spec tells: (namespace, Secret), both "" for the own one."""
+        return (self.namespace, self.kubeconfig) if self.kubeconfig else ("", "")
 
     def batches(self, kind: Kind) -> bool:
         """Whether edits of this kind are gathered for a commit; where Git always wins they are put back at once."""
@@ -150,6 +165,7 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
         ),
         applied=(fabric.status.revision.applied if fabric.status.revision else None) or "",
         encryption=Encryption(spec.encryption.recipients, spec.encryption.identity_secret_ref),
+        kubeconfig=spec.target.kubeconfig_secret_ref.name if spec.target.kubeconfig_secret_ref else "",
     )
 
 

@@ -118,7 +118,7 @@ class Publisher:
             return b""
         if not is_secret(change.key):
             return canonical(edit.new)
-        schema = self._tools.schemas.get(change.api_version, change.key.kind)
+        schema = self._state.reach.cluster.schemas.get(change.api_version, change.key.kind)
         value = lookup(decoded(change.document or b"{}"), edit.path, schema)
         return b"" if value is ABSENT else hmac.digest(self._state.profile.rules.salt, canonical(value), "sha256")
 

@@ -96,7 +96,7 @@ class Recovery:
         """
         state = self._state
         if any(map(self._may_be_elsewhere, state.dirty)):
-            await self._tools.cluster.check()
+            await state.reach.cluster.lifetime.check()
         if self._ledger.notice_restore(state.dirty):
             log.warning(
                 "the cluster is older than what was seen of it: was it restored?", epoch=state.profile.rules.epoch
@@ -137,7 +137,7 @@ class Recovery:
                 state.view.actual(key, api_version),
                 None if spec is None else shown_conflict(key, spec),
                 state.profile.rules,
-                self._tools.schemas.get(api_version, key.kind),
+                state.reach.cluster.schemas.get(api_version, key.kind),
             )
             if base is not None:
                 self._ledger.agree(key, base)

@@ -47,7 +47,7 @@ REFUSALS = frozenset(
 def findings_of(state: FabricState, source: Finding | None) -> tuple[Finding, ...]:
     """What every gate has to say: the source, the watches, the guards, the documents, the conflicts."""
     found = [] if source is None else [source]
-    found += [Finding(reason, message) for _, _, reason, message in state.view.errors()]
+    found += [Finding(reason, message) for reason, message in state.view.errors()]
     found += [Finding(guard.reason, guard.message, stalled=True) for guard in state.guards]
     found += _target_gone(state)
     errors, failures = errors_of(state), _failures(state)

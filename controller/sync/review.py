@@ -37,7 +37,8 @@ class FabricReview:
 
     async def _objections(self, body: Json) -> list[str]:
         try:
-            profile = await admitted_profile(self._tools, Fabric.from_object(_complete(body)))
+            fabric = Fabric.from_object(_complete(body))
+            profile = await admitted_profile(self._tools.installation, self._tools.targets.home, fabric)
         except StalledError as error:
             return [error.message]
         return [*self._overlaps(profile)]

@@ -38,6 +38,12 @@ class Rival:
         service = self.service
         return service is not None and service.is_loaded and not service.recovery.is_waited_for
 
+    def is_known_elsewhere(self, asker: FabricService) -> bool:
+        """Whether its objects are in another cluster than the asker's: objects of one name have nothing in common."""
+        service = self.service
+        own = asker.state.reach.cluster.lifetime.uid
+        return service is not None and service.state.reach.cluster.lifetime.uid != own
+
     @property
     def is_suspended(self) -> bool:
         """Whether it does nothing for now, and lets go of nothing."""
@@ -61,8 +67,14 @@ def rivalry(
     """What the other fabrics have to do with `key`, as `profile`'s fabric sees it."""
     by_uid = {service.state.profile.uid: service for service in services}
     asker = by_uid.pop(profile.uid, None)
-    rivals = dict(_rivals(profile, installation, fabrics, by_uid))
-    mates = [rival for rival in rivals.values() if _place(rival.body) == profile.source.place]
+    rivals = {
+        name: rival
+        for name, rival in _rivals(profile, installation, fabrics, by_uid)
+        if asker is None or not rival.is_known_elsewhere(asker)
+    }
+    mates = [
+        rival for rival in rivals.values() if _place(rival.body) == profile.source.place and _is_near(rival, profile)
+    ]
     elsewhere = any(mate.service is not None and mate.service.state.declared.knows(key) for mate in mates)
     names = _names_on(actual, profile.rules.manager)
     is_free = all(_is_free(rivals.get(name), name, installation, key) for name in names)
@@ -148,6 +160,17 @@ def _has_planned(mate: Rival, commit: str, snapshot: Snapshot) -> bool:
     if commit == state.planned_commit or tree == state.planned_tree:
         return True
     return snapshot.has(state.planned_commit) and snapshot.is_ancestor(commit, state.planned_commit)
+
+
+def _is_near(rival: Rival, profile: Profile) -> bool:
+    """Whether it has to be waited for: not one that was never reached, and by its spec is in another cluster."""
+    return rival.service is not None or _cluster(rival.body) == profile.cluster
+
+
+def _cluster(body: Json) -> tuple[str, str]:
+    """As `Profile.cluster`."""
+    secret = (body["spec"].get("target", {}).get("kubeconfigSecretRef") or {}).get("name", "")
+    return (body["metadata"]["namespace"], secret) if secret else ("", "")
 
 
 def _place(body: Json) -> tuple[str, str]:

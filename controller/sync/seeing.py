@@ -184,14 +184,15 @@ class Lookout:
         return frozenset(change.path for change in changes)
 
     async def watch(self) -> None:
-        """Have a watch on every kind that documents, bases or imports name, and its first complete list."""
-        state, tools = self._state, self._tools
+        """Have a watch with its first list on every kind that documents, bases or imports name, if it may be seen."""
+        state, target = self._state, self._state.reach.cluster
         if not state.watches_stale:
+            await self.review()
             return
         versions = state.declared.versions() | state.base_versions
         named = {kind for _, kind in versions}
         for kind in state.profile.scope.kinds:
-            preferred = await tools.discovery.preferred(kind.group, kind.kind)
+            preferred = await target.discovery.preferred(kind.group, kind.kind)
             if preferred is not None and kind.kind not in named:
                 versions.add((preferred.api_version, kind.kind))
         unserved = {version for version in versions if state.kinds.get(version) is None}
@@ -201,13 +202,23 @@ class Lookout:
             state.dirty |= state.declared.resolve_again(state.profile.scope, state.kinds)
         # A document that nobody lets in must not have the whole cluster's Secrets or Events listed on its behalf.
         watched = {version for version in versions if version in state.base_versions or self._is_admitted(version)}
-        covered = state.view.cover(watched)
-        await tools.schemas.load(version for version in watched if state.kinds.get(version) is not None)
-        await state.view.wait_synced(LIST_PATIENCE)
+        covered = await state.view.cover(watched, state.known_keys())
+        await target.schemas.load(version for version in watched if state.kinds.get(version) is not None)
+        await self._take_in(covered)
         state.watches_stale = False
-        if covered:
-            state.dirty.update(key for key in state.known_keys() if key.group_kind in covered)
-            imported = state.profile.rules.imports & covered
+
+    async def review(self) -> None:
+        """Where it is time to ask again what may be seen: ask, and plan anew what is or is no longer to be seen."""
+        if self._state.view.sight.is_due:
+            await self._take_in(await self._state.view.look())
+
+    async def _take_in(self, kinds: set[Kind]) -> None:
+        """What these kinds show is another than before: wait for their lists, and look at each object."""
+        state = self._state
+        await state.view.wait_synced(LIST_PATIENCE)
+        if kinds:
+            state.note_sight(kinds)
+            imported = state.profile.rules.imports & kinds
             state.dirty.update(key for key, _ in state.view.importable(imported))
 
     def _is_admitted(self, version: Version) -> bool:

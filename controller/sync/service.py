@@ -16,7 +16,7 @@ from controller.git.snapshot import Snapshot
 from controller.objects import ObjectKey
 from controller.store.history import Archived
 from controller.sync.conflicts import ConflictDesk
-from controller.sync.deciding import refuse_misread, settle_conflicts, show_conflicts
+from controller.sync.deciding import refuse_misread, settle_conflicts, show_conflicts, withdraw_hidden
 from controller.sync.execution import Executor, by_effect, exceptional
 from controller.sync.ledger import Ledger
 from controller.sync.lives import profile_in
@@ -51,7 +51,7 @@ class FabricService:
         profile = state.profile
         self.desk = ConflictDesk(tools.client, tools.writer, profile, tools.now, self._archive)
         self._planner = Planner(state, tools, rivals, self.desk.is_open)
-        self._executor = Executor(state, ledger, tools.applier, tools.schemas, tools.wall)
+        self._executor = Executor(state, ledger, tools.wall)
         self._publisher = Publisher(tools, state, ledger, self._executor)
         self._lookout = Lookout(tools, state, ledger)
         self.recovery = Recovery(tools, state, ledger, self._lookout)
@@ -101,8 +101,8 @@ class FabricService:
             if await self.recovery.recover(run, self.desk):
                 await self.ledger.settle()
             await self._converge(run)
-        except TandemError as error:
-            run.problem = error
+        except TandemError as problem:
+            run.problem = error = self.state.reach.told(problem)
             if not isinstance(error, StalledError):
                 self._lookout.look_again()
             log.warning("the run stopped", reason=error.reason.value, problem=error.message)
@@ -116,7 +116,7 @@ class FabricService:
             raise run.problem
         await self.recovery.recover(run, self.desk)
         changes = await self._planner.changes(self.state.dirty, run.request)
-        return self._guarded(await minimised_changes(self._tools, self.state, changes), run, ())
+        return self._guarded(await minimised_changes(self.state, changes), run, ())
 
     async def situation(self, key: ObjectKey) -> tuple[Situation, Rules]:
         """What the planner is given for one object: why it decides as it does."""
@@ -150,6 +150,7 @@ class FabricService:
             if self._lookout.stale and run.problem is None:
                 await self._lookout.fetch(run)
                 await self._lookout.watch()
+            await self._lookout.review()
             await self.recovery.notice(run)
             keys = {key for key in state.dirty if run.request.wanted is None or run.request.wanted(key)}
             keys -= run.results.unseen  # their watch wakes the next run
@@ -173,7 +174,7 @@ class FabricService:
     async def _plan(self, keys: set[ObjectKey], run: Run) -> Plan:
         state = self.state
         changes = await self._planner.changes(keys, run.request)
-        changes = await minimised_changes(self._tools, state, changes)
+        changes = await minimised_changes(state, changes)
         plan = self._guarded(changes, run, await self.ledger.confirm(state.profile.confirmed))
         state.guards = plan.guards
         if plan.guards:
@@ -201,6 +202,7 @@ class FabricService:
             results.begin_again(change.key)
             self._forget_past(change)
             self._note_exception(change, run)
+        await withdraw_hidden(self.desk, self.state, plan)
         await show_conflicts(self.desk, self.state, self.snapshot, plan, run)
         quiet, written = by_effect(plan.changes)
         for change in quiet:

@@ -6,6 +6,7 @@ dirty and ends with none.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from controller.errors import Reason
@@ -18,6 +19,7 @@ from controller.sync.fights import FightLog
 from controller.sync.parse.scope import PathRules
 from controller.sync.plan.model import Conflict, Drift, Guard, Pending, Resolution
 from controller.sync.profile import Profile
+from controller.sync.reach import Reach
 from controller.sync.sealing import Key
 from controller.sync.target import ClusterView, Version
 
@@ -38,6 +40,7 @@ class FabricState:
     """One fabric's memory. All of it belongs to the run that holds the fabric's key, but for `dirty` and `vanished`."""
 
     profile: Profile
+    reach: Reach
     view: ClusterView
     declared: DeclaredTree = field(default_factory=DeclaredTree)
     bases: dict[ObjectKey, Base] = field(default_factory=dict)
@@ -103,6 +106,33 @@ class FabricState:
     def note_list(self, kind: Kind) -> None:
         """A list of a kind became complete, or stopped being so."""
         self.dirty.update(key for key in self.known_keys() if key.group_kind == kind)
+
+    def note_sight(self, kinds: Set[Kind]) -> None:
+        """Of these kinds, more or less may be seen than before. Of what nobody may see, only what Git names is left."""
+        touched = {key for key in self._memorised() if key.group_kind in kinds}
+        known = set(self.known_keys())
+        for key in touched - known:
+            if self.view.is_hidden(key, self.api_version(key)):
+                self._forget(key)
+        self.dirty.update(key for key in known if key.group_kind in kinds)
+
+    def _memorised(self) -> set[ObjectKey]:
+        """Every object of which anything but base and document is remembered."""
+        return {
+            *self.dirty,
+            *self.vanished,
+            *self.retry,
+            *self.exceptions,
+            *self.left_alone,
+            *self.conflicts,
+            *self.drift,
+        }
+
+    def _forget(self, key: ObjectKey) -> None:
+        for keys in (self.dirty, self.retry, self.left_alone, self.unpushed, self.rebased):
+            keys.discard(key)
+        for memory in (self.vanished, self.exceptions, self.conflicts, self.drift, self.resolutions, self.refused):
+            memory.pop(key, None)
 
     def note_definitions(self, kinds: frozenset[Kind]) -> bool:
         """The definitions of these kinds changed. Returns whether the fabric has to do with any of them."""

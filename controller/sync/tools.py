@@ -8,40 +8,35 @@ from datetime import UTC, datetime
 
 from controller.kube.apply import Writer
 from controller.kube.client import KubeClient
-from controller.kube.discovery import Discovery
-from controller.kube.pool import ReflectorPool
 from controller.runtime.events import Announcer
 from controller.runtime.metrics import Metrics
 from controller.runtime.status import StatusWriter
 from controller.store.store import Store
-from controller.sync.apply import Applier
-from controller.sync.installation import Cluster
 from controller.sync.parsing import ParserPool
 from controller.sync.profile import Installation
-from controller.sync.schemas import Schemas
 from controller.sync.sealing import Sealing
 from controller.sync.source import SourceReader
+from controller.sync.targets import Targets
 from controller.sync.trust import Trust
 from controller.sync.writeback import WriteBack
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The outside of the sync engine. `wall` is the time in seconds since 1970."""
+    """The outside of the sync engine. `wall` is the time in seconds since 1970.
+
+    `client` and `writer` are the controller's own, for its own kinds; a fabric's objects are reached by `targets`.
+    """
 
     installation: Installation
-    cluster: Cluster
     client: KubeClient
     writer: Writer
-    discovery: Discovery
-    pool: ReflectorPool
+    targets: Targets
     source: SourceReader
     trust: Trust
     sealing: Sealing
     parser: ParserPool
     writeback: WriteBack
-    applier: Applier
-    schemas: Schemas
     store: Store
     statuses: StatusWriter
     announcer: Announcer

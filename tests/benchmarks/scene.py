@@ -21,6 +21,7 @@ from tests.support.fabrics import fabric
 from tests.support.kubectl import Kubectl
 from tests.support.repository import Repository
 from tests.support.tandem import Launch, Tandem
+from tests.support.tenants import RBAC, reigning
 
 CRDS = Path(__file__).parents[2] / "crds"
 DOCUMENTS_A_FILE = FILES_A_FOLDER = 100
@@ -60,9 +61,10 @@ class Scene:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def make_namespace(self, prefix: str) -> str:
-        """A new namespace."""
+        """A new namespace, in which Fabrics may do anything."""
         name = f"{prefix}-{next(self._numbers)}"
         await self.client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+        await self.client.create(f"{RBAC}/namespaces/{name}/rolebindings", reigning(name))
         return name
 
     async def make_place(self, prefix: str, count: int, *, together: bool = False) -> Place:

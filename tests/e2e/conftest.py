@@ -14,10 +14,12 @@ import pytest
 
 from controller.dev.controlplane import ControlPlane
 from controller.dev.gitserver import GitServer
+from tests.support.api import Api
 from tests.support.fabrics import Fabrics
 from tests.support.kubectl import Kubectl
 from tests.support.repository import Repository
 from tests.support.tandem import Launch, Stage, Tandem
+from tests.support.tenants import reaching_everywhere
 
 STAGE = pytest.StashKey[Stage]()
 
@@ -101,6 +103,13 @@ def fabrics(kubectl: Kubectl, namespace: str, crds: None, stage: Stage) -> Itera
     fabrics = Fabrics(kubectl, namespace, stage)
     yield fabrics
     fabrics.remove_all()
+
+
+@pytest.fixture
+def everywhere(api: Api, namespace: str) -> Iterator[None]:
+    """Fabrics of the test's namespace reach beyond it: their service account may do anything in the whole cluster."""
+    with reaching_everywhere(api, namespace):
+        yield
 
 
 @pytest.fixture(scope="session")

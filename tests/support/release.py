@@ -33,10 +33,12 @@ from controller.dev.gitserver import GitServer
 from controller.dev.progress import Progress
 from controller.store.fabrics import FabricRow
 from controller.store.store import Store
+from tests.support.api import Api
 from tests.support.fabrics import Fabrics
 from tests.support.kubectl import Kubectl
 from tests.support.repository import Repository
 from tests.support.tandem import Launch, Stage, Tandem
+from tests.support.tenants import let_reign
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
@@ -93,6 +95,7 @@ class Story:
 
     def __init__(self, kubectl: Kubectl, server: GitServer, stage: Stage, folder: Path) -> None:
         kubectl("create", "namespace", NAMESPACE)
+        let_reign(Api(kubectl.kubeconfig), NAMESPACE)
         self.fabrics = Fabrics(kubectl, NAMESPACE, stage)
         self.shop = Repository(server, "shop", folder / "shop")
         self.catalog = Repository(server, "catalog", folder / "catalog")

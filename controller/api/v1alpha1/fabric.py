@@ -26,6 +26,7 @@ from controller.api.v1alpha1.values import (
     GROUP,
     KIND,
     ONE_LINE,
+    SERVICE_ACCOUNT,
     URL,
     Directory,
     KindName,
@@ -214,6 +215,23 @@ class Target(Model):
         default=False,
         description="Whether cluster-scoped objects take part, such as Namespaces, CRDs and ClusterRoles; only where "
         "the controller runs with --allow-namespaces *.",
+    )
+    service_account_name: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=NAME_LENGTH,
+            description="The service account of the Fabric's namespace that objects are written as, and whose rights "
+            "to get, list and watch decide what is seen at all. It need not exist as an object: its name is "
+            "impersonated. Default: default; with kubeconfigSecretRef, the user of the kubeconfig.",
+        ),
+        SERVICE_ACCOUNT,
+    ] = None
+    kubeconfig_secret_ref: NameRef | None = Field(
+        default=None,
+        description="A Secret of this namespace with a kubeconfig under value, else under kubeconfig: the objects are "
+        "in that cluster. Inline data only: a token, or a client certificate with its key; no programs, files, proxy "
+        "or password. Absent: the cluster that the Fabric is in.",
     )
 
 

@@ -41,6 +41,10 @@ KIND_AND_GROUP = Cel(
     "self.matches('^[A-Z][A-Za-z0-9]*([.][a-z0-9][-a-z0-9.]*)?$')",
     "must be a kind such as Deployment, or a kind with its group such as Deployment.apps",
 )
+SERVICE_ACCOUNT = Cel(
+    "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+    "must be the name of a service account of this namespace, such as deployer",
+)
 MANAGER = Cel(
     r"self.matches('^!?[^!\\x00-\\x1f][^\\x00-\\x1f]*$')",
     "must be the name of a field manager or a glob over it, such as my-tool or my-*; a leading ! takes a default back",

@@ -31,7 +31,7 @@ def files(folder: Path) -> dict[str, int]:
 
 def writes(requests: list[AuditedRequest]) -> list[AuditedRequest]:
     """Those of the requests that change something, or would if they could."""
-    reviews = ("selfsubjectreviews", "selfsubjectaccessreviews")
+    reviews = ("selfsubjectreviews", "subjectaccessreviews")
     return [
         request
         for request in requests

@@ -193,6 +193,7 @@ rules: []
 """
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_an_object_of_a_missing_namespace_waits_for_it(
     fabrics: Fabrics, repository: Repository, kubectl: Kubectl
 ) -> None:

@@ -76,6 +76,7 @@ def size(fabrics: Fabrics, widgets: Widgets, name: str = "big") -> int | None:
     return None if found is None else found["spec"]["size"]
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_a_definition_and_its_objects_in_one_commit(widgets: Widgets, fabrics: Fabrics, repository: Repository) -> None:
     first = repository.publish({"a.yaml": widgets.widget(1), "b.json": widgets.definition, "c.yaml": CONFIG})
     fabrics.apply(repository.url, target={"clusterScoped": True})
@@ -149,6 +150,7 @@ def test_a_fabric_all_of_whose_objects_lost_their_place_is_stalled_until_it_is_b
     assert fabrics.condition("Stalled") == {}
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_a_namespace_that_is_deleted_takes_nothing_out_of_git(
     widgets: Widgets, fabrics: Fabrics, repository: Repository, kubectl: Kubectl
 ) -> None:

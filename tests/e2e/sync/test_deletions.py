@@ -249,6 +249,7 @@ def elsewhere(kubectl: Kubectl) -> Iterator[str]:
     kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_a_deleted_namespace_empties_no_git(
     fabrics: Fabrics, repository: Repository, kubectl: Kubectl, elsewhere: str
 ) -> None:

@@ -231,6 +231,7 @@ def test_a_suspended_fabric_does_nothing_until_it_is_resumed(fabrics: Fabrics, r
 # ---- scope and direction ----
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_objects_that_leave_the_scope_are_forgotten_on_both_sides(
     fabrics: Fabrics, repository: Repository, kubectl: Kubectl
 ) -> None:
@@ -265,6 +266,7 @@ rules:
 """
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_cluster_scoped_objects_take_part_where_the_fabric_lets_them_in(
     fabrics: Fabrics, repository: Repository, kubectl: Kubectl
 ) -> None:

@@ -103,6 +103,7 @@ def test_a_file_that_holds_something_else_is_not_overwritten(fabrics: Fabrics, r
     assert repository.show("configmaps/a.yaml") == other
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_several_namespaces_get_a_folder_each(fabrics: Fabrics, repository: Repository, kubectl: Kubectl) -> None:
     there = f"{fabrics.namespace}-b"
     kubectl("create", "namespace", there)

@@ -12,10 +12,12 @@ from controller.dev.controlplane import ControlPlane, Options
 from controller.dev.locate import Programs
 from tests.conftest import CRDS
 from tests.e2e.sync.manifests import config_map
+from tests.support.api import Api
 from tests.support.fabrics import Fabrics
 from tests.support.kubectl import Kubectl
 from tests.support.repository import Repository
 from tests.support.tandem import Launch, Stage, Tandem
+from tests.support.tenants import let_reign
 
 NAMESPACE = "shop"
 
@@ -33,6 +35,7 @@ def furnish(plane: ControlPlane) -> None:
     kubectl("apply", "--server-side", "--filename", str(CRDS))
     kubectl("wait", "--for=condition=Established", "--filename", str(CRDS))
     kubectl("create", "namespace", NAMESPACE)
+    let_reign(Api(plane.kubeconfig), NAMESPACE)
 
 
 @pytest.fixture(params=[""], ids=["sqlite"])

@@ -135,7 +135,7 @@ def test_the_fabric_has_exactly_the_fields_that_have_an_effect() -> None:
             "verify",
         ],
         "layout": [],
-        "target": ["clusterScoped", "namespaces"],
+        "target": ["clusterScoped", "kubeconfigSecretRef", "namespaces", "serviceAccountName"],
         "resources": ["direction", "directory", "group", "import", "kind"],
         "sync": [
             "autoResolveSimple",

@@ -30,7 +30,15 @@ def test_the_fabric_is_valid_and_as_by_default() -> None:
     assert fabric.spec.repository.credentials_secret_ref is not None
     assert fabric.spec.repository.credentials_secret_ref.name == sample.CREDENTIALS
     assert fabric.spec.sync.interval == "1s"
+    assert fabric.spec.target.service_account_name == sample.ACCOUNT
     assert fabric.spec.sync.direction.value == "Bidirectional"
+
+
+def test_the_service_account_has_rights_in_its_namespace_only() -> None:
+    account, binding = sample.account()
+    assert (account["kind"], binding["kind"]) == ("ServiceAccount", "RoleBinding")
+    assert binding["metadata"]["namespace"] == sample.NAMESPACE
+    assert binding["subjects"] == [{"kind": "ServiceAccount", **account["metadata"]}]
 
 
 def test_the_secret_has_the_keys_that_fabrics_read() -> None:
