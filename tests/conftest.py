@@ -7,6 +7,7 @@ import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,7 @@ from controller.dev.progress import Progress
 from tests.support.api import NAMESPACES, Api
 from tests.support.audit import AuditLog
 from tests.support.faults import FaultProxy
+from tests.support.identity import Identity
 from tests.support.kubectl import Kubectl
 from tests.support.postgres import PostgresServer
 from tests.support.tenants import let_reign
@@ -33,6 +35,29 @@ settings.load_profile("suite")
 for ignored in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
+
+IDENTITIES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a place for what the workers tell."""
+    config.stash[IDENTITIES] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of xdist ended: as whom did its controllers run?"""
+    name = getattr(node, "workeroutput", {}).get("identity")
+    if name:
+        node.config.stash[IDENTITIES].append(name)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say as whom the controllers ran."""
+    names: list[str] = config.stash[IDENTITIES]
+    for name in sorted(set(names)):
+        terminalreporter.write_line(f"the controllers ran as {name}, by manifests/rbac.yaml and reach.yaml")
+
 
 USERS = (User("tandem"), User("alice", ("developers",)), User("bob", ("developers",)))  # without any rights at first
 
@@ -81,15 +106,28 @@ def api(controlplane: ControlPlane) -> Api:
     return Api(controlplane.kubeconfig)
 
 
+@pytest.fixture(scope="session")
+def identity(controlplane: ControlPlane, request: pytest.FixtureRequest) -> Identity:
+    """As whom the session's controllers run."""
+    found = Identity.of(controlplane)
+    told = getattr(request.config, "workeroutput", None)
+    if told is None:
+        request.config.stash[IDENTITIES].append(found.name)
+    else:
+        told["identity"] = found.name
+    return found
+
+
 @pytest.fixture
-def namespace(api: Api) -> Iterator[str]:
+def namespace(api: Api, identity: Identity) -> Iterator[str]:
     """A new namespace, in which its service account `default` may do anything: whom Fabrics act as by default.
 
-    Its deletion goes on while the next test runs.
+    The controllers may look into it, and no more. Its deletion goes on while the next test runs.
     """
     name = f"test-{secrets.token_hex(4)}"
     api.create(NAMESPACES, {"metadata": {"name": name}})
     let_reign(api, name)
+    identity.open(name)
     yield name
     api.delete(f"{NAMESPACES}/{name}")
 

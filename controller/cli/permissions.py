@@ -46,7 +46,6 @@ def needed_rights(controller_namespace: str) -> tuple[Right, ...]:
         Right("get", "apiservices", "apiregistration.k8s.io"),
         *_rights(("create", "patch"), "events", "events.k8s.io"),
         Right("create", "subjectaccessreviews", "authorization.k8s.io"),
-        Right("impersonate", "serviceaccounts"),
         *_rights(("get", "create"), "configmaps", namespace=controller_namespace),
         Right("get", "namespaces"),
     )

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.dev.controlplane import ControlPlane
 from controller.dev.gitserver import GitServer
 from tests.support.api import Api
 from tests.support.fabrics import Fabrics
+from tests.support.faults import FaultProxy
+from tests.support.identity import Identity
 from tests.support.kubectl import Kubectl
 from tests.support.repository import Repository
 from tests.support.tandem import Launch, Stage, Tandem
@@ -50,11 +52,12 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def module_tandem(
-    controlplane: ControlPlane, crds: None, stage: Stage, tmp_path_factory: pytest.TempPathFactory
+    identity: Identity, crds: None, stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Tandem]:
     """The controller that the tests of a module share; started by the first one that asks for `tandem`."""
-    folder = tmp_path_factory.mktemp("tandem")
-    shared = Tandem(Launch(controlplane.kubeconfig, folder, f"tandem-{secrets.token_hex(4)}"))
+    launch = Launch(identity.kubeconfig, tmp_path_factory.mktemp("tandem"), f"tandem-{secrets.token_hex(4)}")
+    identity.install(launch.namespace)
+    shared = Tandem(launch)
     yield shared
     shared.stop()
 
@@ -67,21 +70,20 @@ def tandem(module_tandem: Tandem, stage: Stage) -> Tandem:
 
 
 @pytest.fixture
-def make_tandem(controlplane: ControlPlane, crds: None, stage: Stage, tmp_path: Path) -> Iterator[MakeTandem]:
+def make_tandem(identity: Identity, crds: None, stage: Stage, tmp_path: Path) -> Iterator[MakeTandem]:
     """Makes controllers with a database and a namespace of their own, not started: `stage.enter(made)` does that.
 
-    Keywords are fields of `Launch`: another kubeconfig, more flags, ….
+    Keywords are fields of `Launch`: another kubeconfig, more flags, …; and `through`, a fault proxy on its way.
     """
     made: list[Tandem] = []
 
-    def make(**options: Any) -> Tandem:
+    def make(through: FaultProxy | None = None, **options: Any) -> Tandem:
         number = len(made)
-        defaults: dict[str, Any] = {
-            "kubeconfig": controlplane.kubeconfig,
-            "folder": tmp_path / f"tandem-{number}",
-            "namespace": f"tandem-{secrets.token_hex(4)}",
-        }
-        made.append(Tandem(Launch(**defaults | options)))
+        kubeconfig = identity.kubeconfig if through is None else through.leading(identity.kubeconfig)
+        launch = Launch(kubeconfig, tmp_path / f"tandem-{number}", f"tandem-{secrets.token_hex(4)}")
+        if "namespace" not in options:
+            identity.install(launch.namespace)
+        made.append(Tandem(replace(launch, **options)))
         return made[-1]
 
     yield make
@@ -106,10 +108,12 @@ def fabrics(kubectl: Kubectl, namespace: str, crds: None, stage: Stage) -> Itera
 
 
 @pytest.fixture
-def everywhere(api: Api, namespace: str) -> Iterator[None]:
+def everywhere(api: Api, namespace: str, identity: Identity) -> Iterator[None]:
     """Fabrics of the test's namespace reach beyond it: their service account may do anything in the whole cluster."""
+    path = identity.open_all(f"reach-{namespace}")
     with reaching_everywhere(api, namespace):
         yield
+    api.delete(path)
 
 
 @pytest.fixture(scope="session")

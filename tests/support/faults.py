@@ -27,6 +27,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from controller.dev.certificates import write_private
 from controller.dev.controlplane import ControlPlane
 from controller.dev.kubeconfig import write_kubeconfig
 from tests.support.fault_rules import ANY, WATCHES, ConnectionLostError, Fault, Gate, Seen, When
@@ -99,6 +100,14 @@ class FaultProxy:
             user=user,
             token=self._plane.token_of(user),
         )
+
+    def leading(self, kubeconfig: Path) -> Path:
+        """The same kubeconfig, but that it leads through this proxy."""
+        config = json.loads(kubeconfig.read_text())
+        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self.port}"
+        path = kubeconfig.with_name(f"{kubeconfig.stem}-{self.port}.kubeconfig")
+        write_private(path, json.dumps(config).encode())
+        return path
 
     def seen(self, when: When = ANY) -> list[Seen]:
         """The requests that came so far."""

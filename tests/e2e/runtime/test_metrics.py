@@ -24,7 +24,7 @@ def test_requests_git_calls_and_broken_parts_are_counted(
     make_tandem: MakeTandem,
     stage: Stage,
 ) -> None:
-    tandem = make_tandem(kubeconfig=faults.kubeconfig)
+    tandem = make_tandem(through=faults)
     stage.enter(tandem)
     first = repository.publish({"cm.yaml": CONFIG})
     fabrics.apply(repository.url)

@@ -36,7 +36,7 @@ data:
 @pytest.fixture
 def tandem(make_tandem: MakeTandem, stage: Stage, faults: FaultProxy) -> Tandem:
     """A ready controller of the test's own, whose requests a test can hold."""
-    made = make_tandem(kubeconfig=faults.kubeconfig)
+    made = make_tandem(through=faults)
     stage.enter(made)
     return made
 

@@ -26,7 +26,7 @@ def tandem(
     make_tandem: MakeTandem, stage: Stage, faults: FaultProxy, postgres: PostgresServer, postgres_database: str
 ) -> Tandem:
     """A ready controller of the test's own, on a database of its own, whose requests a test can hold."""
-    made = make_tandem(kubeconfig=faults.kubeconfig, database=postgres.url(postgres_database))
+    made = make_tandem(through=faults, database=postgres.url(postgres_database))
     stage.enter(made)
     return made
 

@@ -25,7 +25,7 @@ GRACE = "terminationGracePeriodSeconds"
 @pytest.fixture
 def slow_tandem(make_tandem: MakeTandem, stage: Stage, faults: FaultProxy) -> Tandem:
     """A ready controller that speaks to the API server through the fault proxy."""
-    made = make_tandem(kubeconfig=faults.kubeconfig)
+    made = make_tandem(through=faults)
     stage.enter(made)
     return made
 

@@ -324,7 +324,7 @@ CONFIG_MAPS = "*/configmaps*"
 @pytest.fixture
 def proxied(faults: FaultProxy, make_tandem: MakeTandem, stage: Stage) -> FaultProxy:
     """The proxy between a controller of the test's own and the API server."""
-    stage.enter(make_tandem(kubeconfig=faults.kubeconfig))
+    stage.enter(make_tandem(through=faults))
     return faults
 
 
@@ -364,7 +364,7 @@ def ready_saying(fabrics: Fabrics, reason: str) -> dict[str, str]:
 def test_an_api_server_that_cannot_be_reached_is_found_again(
     faults: FaultProxy, make_tandem: MakeTandem, stage: Stage, fabrics: Fabrics, repository: Repository
 ) -> None:
-    tandem = make_tandem(kubeconfig=faults.kubeconfig)
+    tandem = make_tandem(through=faults)
     stage.enter(tandem)
     first = repository.publish({"cm.yaml": CONFIG})
     fabrics.apply(repository.url)

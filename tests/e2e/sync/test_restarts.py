@@ -22,7 +22,7 @@ KEEP = config_map("keep", key="value")
 @pytest.fixture
 def fragile(make_tandem: MakeTandem, stage: Stage, faults: FaultProxy) -> Tandem:
     """A ready controller of the test's own, which speaks to the API server through the fault proxy."""
-    made = make_tandem(kubeconfig=faults.kubeconfig)
+    made = make_tandem(through=faults)
     stage.enter(made)
     return made
 
