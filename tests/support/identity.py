@@ -21,7 +21,7 @@ MANIFESTS = Path(__file__).parents[2] / "manifests"
 HOME, ACCOUNT = "tandem-system", "tandem"
 SUBJECT = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": HOME}
 REACH = "tandem-reach"
-_SEE = ["get", "list", "watch"]
+_SEE = ["list", "watch"]
 
 # What the tests' fabrics hold beyond what most clusters' do, let in as reach.yaml says: by a labelled ClusterRole.
 _OF_THE_TESTS: Json = {
