@@ -168,6 +168,21 @@ def add_engine_flags(parser: Parser) -> None:
     )
 
 
+def add_log_flags(parser: Parser) -> None:
+    """How a process that stays tells what it does."""
+    parser.add_setting(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default: info"
+    )
+    parser.add_setting(
+        "--log-format", choices=("text", "json"), help="of the lines on stderr; default: text on a terminal, else json"
+    )
+
+
+def console_of(options: argparse.Namespace) -> bool | None:
+    """Whether lines are for people; None: if standard error is a terminal."""
+    return None if options.log_format is None else options.log_format == "text"
+
+
 def parse_switch(text: str) -> bool:
     """true or false, as people write them."""
     if text.lower() in _YES:

@@ -9,7 +9,7 @@ from pathlib import Path
 from controller.bootstrap import run_controller
 from controller.cli.engine import settings_of
 from controller.cli.exits import Exit
-from controller.cli.parser import Parser, add_engine_flags, parse_namespaces
+from controller.cli.parser import Parser, add_engine_flags, add_log_flags, console_of, parse_namespaces
 from controller.errors import Reason, StalledError
 from controller.runtime.logging import configure_logging
 from controller.runtime.tasks import TaskEndedError
@@ -39,18 +39,12 @@ def configure(parser: Parser) -> None:
     parser.add_setting(
         "--metrics-bind", metavar="HOST:PORT", help="for /livez, /readyz and /metrics; default: 127.0.0.1:8080"
     )
-    parser.add_setting(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default: info"
-    )
-    parser.add_setting(
-        "--log-format", choices=("text", "json"), help="of the lines on stderr; default: text on a terminal, else json"
-    )
+    add_log_flags(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
-    console = None if options.log_format is None else options.log_format == "text"
-    configure_logging(options.log_level, console=console)
+    configure_logging(options.log_level, console=console_of(options))
     settings = checked_settings(options)
     try:
         asyncio.run(run_controller(settings))

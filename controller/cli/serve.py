@@ -6,7 +6,7 @@ import argparse
 import asyncio
 
 from controller.cli.exits import Exit
-from controller.cli.parser import Parser, add_engine_flags
+from controller.cli.parser import Parser, add_engine_flags, add_log_flags, console_of
 from controller.cli.run import checked_settings
 from controller.errors import Reason, StalledError
 from controller.runtime.logging import configure_logging
@@ -23,18 +23,12 @@ def configure(parser: Parser) -> None:
     """Declare the flags."""
     add_engine_flags(parser)
     parser.add_setting("--bind", metavar="HOST:PORT", help="where to listen; default: 127.0.0.1:8090")
-    parser.add_setting(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default: info"
-    )
-    parser.add_setting(
-        "--log-format", choices=("text", "json"), help="of the lines on stderr; default: text on a terminal, else json"
-    )
+    add_log_flags(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    console = None if options.log_format is None else options.log_format == "text"
-    configure_logging(options.log_level, console=console)
+    configure_logging(options.log_level, console=console_of(options))
     settings = checked_settings(options)
     try:
         asyncio.run(run_server(settings))

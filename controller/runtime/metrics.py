@@ -34,15 +34,21 @@ class Watched(Protocol):
         """Seconds."""
 
 
+def process_registry(version: str) -> CollectorRegistry:
+    """A registry with what every process of ours tells: itself, and its version."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    Info("tandem_build", "The version that runs.", registry=registry).info({"version": version})
+    return registry
+
+
 class Metrics:
     """Every metric of one process, in a registry of its own."""
 
     def __init__(self, version: str) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        GCCollector(registry=registry)
-        Info("tandem_build", "The version that runs.", registry=registry).info({"version": version})
+        self.registry = registry = process_registry(version)
 
         self._runs = Counter("tandem_runs", "Runs that ended, by outcome.", ["outcome"], registry=registry)
         self._run_seconds = Histogram(

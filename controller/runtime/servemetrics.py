@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Info
-from prometheus_client.gc_collector import GCCollector
-from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
+from prometheus_client import Counter
+
+from controller.runtime.metrics import process_registry
 
 
 class ServeMetrics:
     """Every metric of one serving process, in a registry of its own."""
 
     def __init__(self, version: str) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        GCCollector(registry=registry)
-        Info("tandem_build", "The version that runs.", registry=registry).info({"version": version})
+        self.registry = registry = process_registry(version)
         self._hooks = Counter(
             "tandem_hooks",
             "Messages of Git servers, by provider and how they ended.",

@@ -10,13 +10,12 @@ from collections.abc import Callable
 
 import structlog
 
-from controller.api.meta import FINALIZER, REQUESTED_AT
-from controller.api.v1alpha1.fabric import Fabric, OnRemoval
+from controller.api.meta import REQUESTED_AT
+from controller.api.v1alpha1.fabric import Fabric
 from controller.api.v1alpha1.syncconflict import SyncConflict
 from controller.errors import Reason, StalledError, TandemError, WaitingError
 from controller.kube.errors import ChangedMeanwhileError, NotFoundError
 from controller.kube.kinds import FABRICS
-from controller.kube.resources import NAMESPACES
 from controller.kube.watch import Change as LiveChange
 from controller.kube.watch import Source
 from controller.objects import Json, Kind, ObjectKey
@@ -25,15 +24,14 @@ from controller.runtime.configs import ConfigCache
 from controller.runtime.logging import bind_run
 from controller.runtime.queue import WorkQueue
 from controller.sync.admission import admitted_profile
-from controller.sync.conflicts import MANAGER
 from controller.sync.deciding import note_written
+from controller.sync.departure import Departure
 from controller.sync.entry import Entry
 from controller.sync.jobs import Jobs
 from controller.sync.ledger import Ledger
 from controller.sync.plan.model import Action, Actual
 from controller.sync.profile import Profile
 from controller.sync.reach import OtherClusterError, Reach
-from controller.sync.removal import Left, remove_objects
 from controller.sync.reporting import Reporter
 from controller.sync.rivalry import Rivalry
 from controller.sync.rivals import rivalry
@@ -61,6 +59,7 @@ class Fabrics:
         self._clock = clock
         self._entries: dict[ObjectKey, Entry] = {}
         self._reporter = Reporter(tools, lambda: sum(len(service.state.bases) for service in self.services()))
+        self._departure = Departure(tools, self._admitted_entry, self._tell_kept)
         self.jobs = Jobs(tools, queue)
 
     def service(self, key: ObjectKey) -> FabricService | None:
@@ -82,7 +81,7 @@ class Fabrics:
         try:
             fabric = Fabric.from_object(body)
             if fabric.metadata.deletion_timestamp is not None:
-                await self._remove(key, fabric)
+                await self._settle(key, fabric)
                 return
             if fabric.spec.suspend:
                 await self._remember(key, fabric)
@@ -234,69 +233,22 @@ class Fabrics:
         await entry.service.load()
 
     async def _ensure_finalizer(self, key: ObjectKey, fabric: Fabric) -> None:
-        """No deletion of a Fabric may pass unseen, so it carries our finalizer before anything is done for it."""
-        if FINALIZER in fabric.metadata.finalizers or self._entries.get(key) is not None:
-            return
-        await self._write_finalizers(key, fabric, (*fabric.metadata.finalizers, FINALIZER))
+        """A Fabric under care has its finalizer."""
+        if key not in self._entries:
+            await self._departure.prepare(key, fabric)
 
-    async def _remove(self, key: ObjectKey, fabric: Fabric) -> None:
-        """The Fabric is being deleted: objects as `onRemoval` says, then its rows, then the finalizer."""
-        if FINALIZER not in fabric.metadata.finalizers:
+    async def _settle(self, key: ObjectKey, fabric: Fabric) -> None:
+        """The Fabric is being deleted."""
+        if await self._departure.settle(key, fabric):
             self._give_up(key)
-            return
-        if fabric.spec.deletion.on_removal is OnRemoval.PRUNE:
-            left = await self._remove_objects(key, fabric)
-            if left.count:
-                await self._tell_left(fabric, left)
-                self._queue.retry(key)
-                return
-        await self._tools.store.fabrics.drop(fabric.metadata.uid)
-        finalizers = tuple(name for name in fabric.metadata.finalizers if name != FINALIZER)
-        try:
-            await self._write_finalizers(key, fabric, finalizers)
-        except NotFoundError:
-            log.debug("the Fabric was gone already", fabric=str(key))
-        self._give_up(key)
+        else:
+            self._queue.retry(key)
 
-    async def _remove_objects(self, key: ObjectKey, fabric: Fabric) -> Left:
-        """Prune what the fabric holds. Returns what is left of it.
-
-        A Fabric whose spec cannot be worked with holds nothing; it must not stay for ever for that. Nor must one whose
-        namespace goes, and with it the Secret or the rights that lead to its objects.
-        """
-        try:
-            entry = await self._admitted_entry(key, fabric)
-        except (StalledError, OtherClusterError) as error:
-            if not isinstance(error, StalledError) and not await self._is_going(key.namespace):
-                raise
-            log.warning("the Fabric goes without its objects", fabric=str(key), problem=error.message)
-            return Left()
-        left = await remove_objects(entry.service)
-        if left.count and left.count == left.hidden and await self._is_going(key.namespace):
-            log.warning("the Fabric goes without its objects", fabric=str(key), problem=left.problem)
-            return Left()
-        return left
-
-    async def _is_going(self, namespace: str) -> bool:
-        """Whether the namespace of a Fabric is being deleted."""
-        found = await self._tools.writer.read(NAMESPACES, NAMESPACES.key("", namespace))
-        return found is None or found.deleting
-
-    async def _tell_left(self, fabric: Fabric, left: Left) -> None:
-        """Say why a deleted Fabric stays, where that does not pass by itself."""
-        if left.problem:
-            told = f"{left.count} objects are left to delete: {left.problem}; or set spec.deletion.onRemoval to Orphan"
-            body = self._cache.get(FABRICS.key(fabric.metadata.namespace, fabric.metadata.name))
-            if body is not None:
-                await self._reporter.report_stall(body, WaitingError(Reason.FORBIDDEN, told))
-
-    async def _write_finalizers(self, key: ObjectKey, fabric: Fabric, finalizers: tuple[str, ...]) -> None:
-        metadata = {
-            "uid": fabric.metadata.uid,
-            "resourceVersion": fabric.metadata.resource_version,
-            "finalizers": list(finalizers),
-        }
-        await self._tools.writer.merge(FABRICS, key, {"metadata": metadata}, MANAGER)
+    async def _tell_kept(self, key: ObjectKey, why: WaitingError) -> None:
+        """A deleted Fabric cannot go."""
+        body = self._cache.get(key)
+        if body is not None:
+            await self._reporter.report_stall(body, why)
 
     async def _stall(self, key: ObjectKey, body: Json, error: StalledError | OtherClusterError) -> None:
         """The spec cannot be worked with, or the cluster of its objects cannot be reached: nothing is done for it."""
