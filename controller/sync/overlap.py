@@ -7,10 +7,7 @@ gets `OwnedByOther`.
 from __future__ import annotations
 
 from controller.git.remote import normalized_url
-from controller.sync.plan.model import Direction
 from controller.sync.profile import Profile
-
-_WRITING = frozenset({Direction.BIDIRECTIONAL, Direction.CLUSTER_TO_GIT})
 
 
 def overlap(asker: Profile, other: Profile) -> str:
@@ -23,7 +20,7 @@ def overlap(asker: Profile, other: Profile) -> str:
     if normalized_url(asker.source.url) != normalized_url(other.source.url):
         return ""
     position = _position(asker.source.directory, other.source.directory)
-    if not position or (not _writes(asker) and not _writes(other) and not _meet(asker, other)):
+    if not position or (not asker.writes and not other.writes and not _meet(asker, other)):
         return ""
     return position
 
@@ -37,12 +34,6 @@ def _position(mine: str, its: str) -> str:
     if not mine or its.startswith(f"{mine}/"):
         return "around"
     return ""
-
-
-def _writes(profile: Profile) -> bool:
-    """Whether anything is ever written to Git."""
-    rules = profile.rules
-    return rules.direction in _WRITING or any(direction in _WRITING for direction in rules.directions.values())
 
 
 def _meet(asker: Profile, other: Profile) -> bool:

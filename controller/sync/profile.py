@@ -25,6 +25,8 @@ from controller.sync.plan.model import (
 )
 from controller.sync.scope import ALL, KindScope, Scope
 
+_WRITING = frozenset({Direction.BIDIRECTIONAL, Direction.CLUSTER_TO_GIT})
+
 
 @dataclass(frozen=True, slots=True)
 class Installation:
@@ -123,10 +125,8 @@ class Profile:
 
     @property
     def writes(self) -> bool:
-        """Whether anything is ever written to Git."""
-        return any(
-            one is not Direction.GIT_TO_CLUSTER for one in (self.rules.direction, *self.rules.directions.values())
-        )
+        """Whether anything is ever written to Git, unless a SyncJob asks for it."""
+        return not _WRITING.isdisjoint((self.rules.direction, *self.rules.directions.values()))
 
     @property
     def cluster(self) -> tuple[str, str]:
