@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from controller.dev.controlplane import ControlPlane
 from tests.support.api import NAMESPACES, Api
 from tests.support.kubectl import Kubectl
 from tests.support.tenants import RBAC
+from tests.support.wait import wait_until
 
 Json = dict[str, Any]
 
@@ -72,6 +75,19 @@ class Identity:
     def open(self, namespace: str) -> None:
         """Let fabrics reach this namespace, as far as the controller is concerned."""
         self._api.create(f"{RBAC}/namespaces/{namespace}/rolebindings", _reaching(REACH))
+
+    @contextmanager
+    def seeing(self, group: str) -> Iterator[None]:
+        """It may watch the kinds of one more group for a while, by a labelled ClusterRole, as the manifest says."""
+        name = f"{REACH}-{group}"
+        rules = [{"apiGroups": [group], "resources": ["*"], "verbs": _SEE}]
+        labels = _OF_THE_TESTS["metadata"]["labels"]
+        self._api.create(f"{RBAC}/clusterroles", {"metadata": {"name": name, "labels": labels}, "rules": rules})
+        wait_until(lambda: rules[0] in self._api.get(f"{RBAC}/clusterroles/{REACH}")["rules"])
+        try:
+            yield
+        finally:
+            self._api.delete(f"{RBAC}/clusterroles/{name}")
 
     def open_all(self, name: str) -> str:
         """Let fabrics reach every namespace; the path of what says so, for its deletion."""

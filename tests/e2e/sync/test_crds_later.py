@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.sync.looking import data, wait_error, wait_event
 from tests.e2e.sync.manifests import CONFIG
 from tests.support.fabrics import Fabrics, Json
+from tests.support.identity import Identity
 from tests.support.kubectl import Kubectl
 from tests.support.repository import Repository
 
@@ -63,10 +64,11 @@ class Widgets:
 
 
 @pytest.fixture
-def widgets(kubectl: Kubectl) -> Iterator[Widgets]:
+def widgets(kubectl: Kubectl, identity: Identity) -> Iterator[Widgets]:
     """A kind that nobody has defined yet; its definition goes at the end, once the Fabrics are gone."""
     widgets = Widgets(f"x{secrets.token_hex(4)}.example.com", kubectl)
-    yield widgets
+    with identity.seeing(widgets.group):
+        yield widgets
     widgets.undefine()
 
 

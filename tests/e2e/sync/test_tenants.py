@@ -25,6 +25,7 @@ from tests.support.api import NAMESPACES, Api
 from tests.support.audit import AuditedRequest, AuditLog
 from tests.support.cli import Cli
 from tests.support.fabrics import NAME, Fabrics, condition_of
+from tests.support.identity import Identity
 from tests.support.kubectl import Kubectl
 from tests.support.repository import Repository
 from tests.support.tandem import Stage, Tandem
@@ -217,6 +218,15 @@ def test_every_write_of_a_fabrics_objects_is_made_as_its_service_account_and_no_
     assert [str(one) for one in others if one.impersonated] == []
 
 
+@pytest.fixture
+def overlooked(api: Api, fabrics: Fabrics, identity: Identity) -> Iterator[None]:
+    """The controllers may look into every namespace, whatever the tenants there may."""
+    path = identity.open_all(f"reach-{fabrics.namespace}")
+    yield
+    api.delete(path)
+
+
+@pytest.mark.usefixtures("overlooked")
 def test_of_all_namespaces_those_are_seen_that_a_tenant_may_see(
     tandem: Tandem, tenant: Tenant, api: Api, fabrics: Fabrics, repository: Repository, cli: Cli
 ) -> None:
@@ -308,11 +318,12 @@ def test_a_removed_fabric_stays_until_it_may_prune_what_it_holds(
 
 
 def test_a_namespace_can_be_deleted_with_its_fabric_and_its_rights(
-    tandem: Tandem, api: Api, kubectl: Kubectl, stage: Stage, repository: Repository
+    tandem: Tandem, api: Api, kubectl: Kubectl, stage: Stage, repository: Repository, identity: Identity
 ) -> None:
     """The rights may go before the Fabric does: it must not wait for what it can never see again."""
     namespace = f"going-{secrets.token_hex(4)}"
     api.create(NAMESPACES, {"metadata": {"name": namespace}})
+    identity.open(namespace)
     tenant = Tenant(api, namespace)
     grant = tenant.allow("configmaps")
     fabrics = Fabrics(kubectl, namespace, stage)
