@@ -19,6 +19,8 @@ from controller.dev.progress import Progress
 from tests.support.api import NAMESPACES, Api
 from tests.support.audit import AuditLog
 from tests.support.faults import FaultProxy
+from tests.support.gitea import Gitea
+from tests.support.giteabuild import ensure_gitea
 from tests.support.identity import Identity
 from tests.support.kubectl import Kubectl
 from tests.support.postgres import PostgresServer
@@ -76,6 +78,17 @@ def sops_program() -> Path:
     found = ensure_sops(os.environ, Progress()).program
     assert found is not None
     return found
+
+
+@pytest.fixture(scope="session")
+def gitea(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gitea]:
+    """The session's Gitea, for tests with users and repositories of their own; built where it is not there."""
+    server = Gitea(ensure_gitea(os.environ, Progress()), tmp_path_factory.mktemp("gitea"), postgres)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 @pytest.fixture(scope="session")

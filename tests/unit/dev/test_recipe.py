@@ -17,9 +17,10 @@ from controller.dev.recipe import (
     sops_recipe,
 )
 from controller.sops.locate import VERSION
+from tests.support.giteabuild import gitea_recipe
 
 RECIPES = pytest.mark.parametrize(
-    "recipe", [*control_plane_recipes(), sops_recipe()], ids=lambda recipe: recipe.folder.name
+    "recipe", [*control_plane_recipes(), sops_recipe(), gitea_recipe()], ids=lambda recipe: recipe.folder.name
 )
 
 
