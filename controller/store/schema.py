@@ -163,6 +163,32 @@ guards = Table(
     Column("time", Float, nullable=False),
 )
 
+told = Table(
+    "told",
+    metadata,
+    _fabric(),
+    Column("topic", Text, primary_key=True),  # see `controller.sync.notices`
+    Column("is_open", Boolean, nullable=False),
+    _text("detail"),
+    Column("times", JSON, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", Integer, primary_key=True),  # the order in which a receiver gets them
+    _fabric(primary_key=False),
+    Column("receiver", String(64), nullable=False),
+    Column("delivery", String(36), nullable=False),
+    Column("made", Float, nullable=False),
+    Column("due", Float, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("notice", JSON, nullable=False),
+    Column("recipients", JSON, nullable=False),  # those that an earlier try left; empty: all
+    Index(None, "fabric_id", "receiver", "number"),
+    sqlite_autoincrement=True,
+)
+
 runs = Table(
     "runs",
     metadata,

@@ -13,8 +13,10 @@ from controller.store.guards import GuardTokens
 from controller.store.hints import Hints
 from controller.store.history import Archive, History
 from controller.store.installation import InstallationTable
+from controller.store.outbox import Outbox
 from controller.store.pushlog import PushLog
 from controller.store.refusals import Refusals
+from controller.store.told import ToldTable
 
 
 class Store:
@@ -32,6 +34,8 @@ class Store:
         self.refusals = Refusals(database)
         self.guards = GuardTokens(database)
         self.hints = Hints(database)
+        self.told = ToldTable(database)
+        self.outbox = Outbox(database)
         self.history = History(database)
         self.archive = Archive(database)
 

@@ -6,8 +6,10 @@ from controller.errors import Reason
 from controller.objects import Base, ObjectKey, Provenance
 from controller.store.guards import GuardRow
 from controller.store.history import Archived, RunRow
+from controller.store.outbox import Letter
 from controller.store.pushlog import Push, PushedObject, PushState
 from controller.store.refusals import Refusal
+from controller.store.told import Told
 
 WEB = ObjectKey("apps", "Deployment", "shop", "web")
 CONFIG = ObjectKey("", "ConfigMap", "shop", "settings")
@@ -31,3 +33,5 @@ RUN = RunRow(
     commits=("c1",),
 )
 ARCHIVED = Archived("job-uid", "SyncJob", "job", 100.0, {"spec": {"type": "Sync"}, "status": {"phase": "Completed"}})
+TOLD = Told(True, "Unreachable", (100.0, 160.5))
+LETTER = Letter("a1b2c3", "d1", {"event": "Failed", "objects": ["ConfigMap/shop/settings"]}, made=100.0, due=100.0)
