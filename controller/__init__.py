@@ -9,6 +9,7 @@ A commit becomes a live object, a live edit becomes a commit. The rooms, in the 
       sync/plan        base, declared and actual to a change, or to a conflict; the decision table is `plan/decide.py`
     git              the mirror: fetch a branch, compare trees, read blobs, build a commit, push it
     sops             encrypted files: the sops program, and age's keys
+    notify           people and programs that are told: webhooks and mail out
     kube             the cluster: lists and watches in, applies, patches and deletes out
     store            the database: what both sides last agreed on, pushes, confirmations, history
     api              the custom resources, declared once; `crds/` is written from here

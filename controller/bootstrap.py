@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from functools import partial
 from importlib.metadata import version
+from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -30,6 +31,9 @@ from controller.kube.events import EventRecorder
 from controller.kube.kinds import FABRICS, SYNC_CONFLICTS, SYNC_JOBS
 from controller.kube.pool import ReflectorPool
 from controller.kube.secrets import SecretReader
+from controller.notify.addresses import AddressRules
+from controller.notify.mail import Mailer, mail_server_at
+from controller.notify.posting import Poster
 from controller.objects import ObjectKey
 from controller.runtime.configs import Change as ConfigChange
 from controller.runtime.configs import ConfigCache
@@ -46,9 +50,11 @@ from controller.sops.room import best_place, sweep
 from controller.store.copy import copy_database, told_as
 from controller.store.store import Store
 from controller.sync.conflicts import MANAGER
+from controller.sync.courier import Courier
 from controller.sync.fabrics import Fabrics
 from controller.sync.hints import HintDesk
 from controller.sync.installation import Lifetime, installation_of, known_installation
+from controller.sync.mailroom import Mailroom
 from controller.sync.parsing import ParserPool
 from controller.sync.reach import TargetCluster
 from controller.sync.review import FabricReview
@@ -117,6 +123,7 @@ async def assembled(
             statuses=StatusWriter(status_replacer(client, MANAGER), supervisor),
             announcer=Announcer(recorder.record),
             metrics=metrics,
+            mailroom=_mailroom(settings, secrets),
             wall=time.time,
         )
 
@@ -184,6 +191,17 @@ def _proxy(settings: Settings) -> Proxy:
     return Proxy(settings.git_proxy, settings.git_no_proxy)
 
 
+def _mailroom(settings: Settings, secrets: SecretReader) -> Mailroom:
+    """The senders of notifications. Raises StalledError: a flag for them cannot be worked with."""
+    return Mailroom(
+        secrets,
+        Poster(AddressRules(tuple(ip_network(network) for network in settings.webhook_allow_cidr))),
+        Mailer(mail_server_at(settings.smtp_url), settings.smtp_from) if settings.smtp_url else None,
+        settings.notify_after,
+        time.time,
+    )
+
+
 def _sops(settings: Settings) -> Sops:
     """The sops program; what one that was killed here left behind is removed."""
     place = best_place(settings.data_dir / "private")
@@ -241,6 +259,7 @@ class Controller:
         self._supervisor.start("the cluster's identity", tools.targets.home.lifetime.watch(), essential=True)
         desk = HintDesk(tools, cache, fabrics, self._queue, time.monotonic)
         self._supervisor.keep_up("hints", desk.run)
+        self._supervisor.keep_up("notifications", Courier(tools, cache).run)
         self._supervisor.keep_up("janitor", lambda: _tidy(tools, fabrics, self._settings.mirror_quota))
         self._cache = cache
         log.info("running", server=tools.client.server, install=tools.installation.id)

@@ -52,6 +52,12 @@ class Settings(BaseModel):
     namespaces: tuple[str, ...] = Field(default=(), description="The only ones whose Fabrics are looked after.")
     webhook_bind: str = Field(default="", description="HOST:PORT for the API server's questions; empty: not asked.")
     webhook_cert_dir: Path | None = Field(default=None, description="Holds tls.crt and tls.key.")
+    smtp_url: str = Field(default="", repr=False, description="The mail server for notifications; empty: none.")
+    smtp_from: str = Field(default="tandem@localhost", description="The sender of notifications.")
+    webhook_allow_cidr: tuple[str, ...] = Field(
+        default=(), description="Networks that notifications may be posted to although they are not public."
+    )
+    notify_after: float = Field(default=30.0, description="Seconds a failure lasts before anybody is told.")
     in_flight: int = Field(default=64, description="Writes to the Kubernetes API under way at once.")
     workers: int = Field(default=16, description="Fabrics worked on at once.")
     request_timeout: float = Field(default=30.0, description="Seconds for one Kubernetes request.")

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -236,6 +237,16 @@ def parse_namespaces(text: str) -> tuple[str, ...]:
 def parse_list(text: str) -> tuple[str, ...]:
     """`A,B`; empty entries do not count."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse_networks(text: str) -> tuple[str, ...]:
+    """`A,B`, each an IP network or a single address."""
+    for network in (found := parse_list(text)):
+        try:
+            ip_network(network)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{network!r} is not a network such as 10.1.2.0/24") from None
+    return found
 
 
 def _one_of(choices: Sequence[str], convert: Callable[[str], Any]) -> Callable[[str], Any]:

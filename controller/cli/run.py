@@ -9,7 +9,15 @@ from pathlib import Path
 from controller.bootstrap import run_controller
 from controller.cli.engine import settings_of
 from controller.cli.exits import Exit
-from controller.cli.parser import Parser, add_engine_flags, add_log_flags, console_of, parse_namespaces
+from controller.cli.parser import (
+    Parser,
+    add_engine_flags,
+    add_log_flags,
+    console_of,
+    parse_namespaces,
+    parse_networks,
+    parse_seconds,
+)
 from controller.errors import Reason, StalledError
 from controller.runtime.logging import configure_logging
 from controller.runtime.tasks import TaskEndedError
@@ -36,10 +44,32 @@ def configure(parser: Parser) -> None:
     parser.add_setting(
         "--webhook-cert-dir", metavar="FOLDER", convert=Path, help="with tls.crt and tls.key for --webhook-bind"
     )
+    _configure_notifications(parser)
     parser.add_setting(
         "--metrics-bind", metavar="HOST:PORT", help="for /livez, /readyz and /metrics; default: 127.0.0.1:8080"
     )
     add_log_flags(parser)
+
+
+def _configure_notifications(parser: Parser) -> None:
+    parser.add_setting(
+        "--smtp-url",
+        metavar="URL",
+        help="the mail server for notifications, smtp:// (STARTTLS) or smtps://; with a password only by the variable",
+    )
+    parser.add_setting("--smtp-from", metavar="ADDRESS", help="the sender of notifications; default: tandem@localhost")
+    parser.add_setting(
+        "--webhook-allow-cidr",
+        metavar="A,B",
+        convert=parse_networks,
+        help="networks that notifications may be posted to although they are not public, such as 10.1.2.0/24",
+    )
+    parser.add_setting(
+        "--notify-after",
+        metavar="TIME",
+        convert=parse_seconds,
+        help="how long what may pass by itself has to fail before anybody is told; default: 30s",
+    )
 
 
 def execute(options: argparse.Namespace) -> int:

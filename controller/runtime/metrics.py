@@ -103,6 +103,12 @@ class Metrics:
         self._events_dropped = Counter(
             "tandem_events_dropped", "Kubernetes Events that could not be sent.", registry=registry
         )
+        self._notices = Counter(
+            "tandem_notices",
+            "Tries to deliver a notification, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
         self._conflicts_of: Tally[str] = Tally()
 
     def watch_queue(self, queue: Watched) -> None:
@@ -183,6 +189,10 @@ class Metrics:
     def event_dropped(self) -> None:
         """A Kubernetes Event could not be sent."""
         self._events_dropped.inc()
+
+    def notice(self, outcome: str, count: int = 1) -> None:
+        """Notifications were `delivered`, `delayed`, `refused`, `expired`, `withdrawn`, or `crowded-out`."""
+        self._notices.labels(outcome).inc(count)
 
 
 def _count(queue: Watched, name: str) -> float:

@@ -29,6 +29,7 @@ from controller.sync.departure import Departure
 from controller.sync.entry import Entry
 from controller.sync.jobs import Jobs
 from controller.sync.ledger import Ledger
+from controller.sync.notifying import NoticeDesk
 from controller.sync.plan.model import Action, Actual
 from controller.sync.profile import Profile
 from controller.sync.reach import OtherClusterError, Reach
@@ -58,7 +59,10 @@ class Fabrics:
         self._queue = queue
         self._clock = clock
         self._entries: dict[ObjectKey, Entry] = {}
-        self._reporter = Reporter(tools, lambda: sum(len(service.state.bases) for service in self.services()))
+        self._notices = NoticeDesk(tools)
+        self._reporter = Reporter(
+            tools, lambda: sum(len(service.state.bases) for service in self.services()), self._notices
+        )
         self._departure = Departure(tools, self._admitted_entry, self._tell_kept)
         self.jobs = Jobs(tools, queue)
 
@@ -146,8 +150,14 @@ class Fabrics:
             self._queue.add_after(key, end)
         if (delay := service.state.view.sight.due_in) is not None:
             self._queue.add_after(key, delay)
+        self._look_again(key, service.state.profile.uid)
         if self.jobs.has_waiting(key):
             self._queue.add(key)
+
+    def _look_again(self, key: ObjectKey, uid: str) -> None:
+        """Come back when something that was found has lasted long enough to be told."""
+        if (delay := self._notices.due_in(uid)) is not None:
+            self._queue.add_after(key, delay)
 
     # --- life and death --------------------------------------------------------------------------------------------
 
@@ -209,6 +219,7 @@ class Fabrics:
             self._tools.source.release(uid)
             self._tools.sealing.release(uid)
             self._tools.targets.release(uid)
+            self._notices.forget(uid)
             self._tools.announcer.forget(uid)
             self._tools.statuses.forget(key)
             self._tools.metrics.conflicts_open(uid, 0)
@@ -241,6 +252,7 @@ class Fabrics:
         """The Fabric is being deleted."""
         if await self._departure.settle(key, fabric):
             self._give_up(key)
+            self._notices.forget(fabric.metadata.uid)
         else:
             self._queue.retry(key)
 
@@ -256,6 +268,7 @@ class Fabrics:
         uid = self._close(key)
         self._tools.targets.release(uid or body["metadata"]["uid"])
         await self._reporter.report_stall(body, error)
+        self._look_again(key, body["metadata"]["uid"])
         await self.jobs.hold(key, f"the Fabric cannot run: {error.message}")
         if not isinstance(error, StalledError):
             self._queue.retry(key)

@@ -15,6 +15,7 @@ from controller.objects import Json
 from controller.store.errors import StoreError
 from controller.store.history import RunRow
 from controller.sync.announcing import announce_run, announce_stall
+from controller.sync.notifying import NoticeDesk
 from controller.sync.report import findings_of, progress_status, stalled_status, status_of
 from controller.sync.run import Run
 from controller.sync.service import FabricService
@@ -30,6 +31,7 @@ class Reporter:
 
     _tools: Tools
     _rows: Callable[[], int]
+    _notices: NoticeDesk
 
     def announce(self, body: Json) -> None:
         """A run begins: it is shown if it takes long."""
@@ -38,7 +40,8 @@ class Reporter:
     async def report(self, body: Json, service: FabricService, run: Run) -> None:
         """Tell what a run found and did. A status that cannot be written becomes the run's problem."""
         tools, state = self._tools, service.state
-        previous = Fabric.from_object(self._current(body)).status
+        fabric = Fabric.from_object(self._current(body))
+        previous = fabric.status
         findings = findings_of(state, service.finding(run))
         now = tools.now()
         fetched = run.fetched if run.problem is None else ""
@@ -48,6 +51,7 @@ class Reporter:
         except TandemError as error:
             run.problem = run.problem or error
         announce_run(tools.announcer, FABRICS, body, run, state, findings)
+        await self._notices.tell_run(fabric, service, run, findings)
         self._measure(run, state)
         if run.did_something:
             await self._remember(service, run, findings)
@@ -88,3 +92,4 @@ class Reporter:
         """Tell of a Fabric whose spec cannot be worked with."""
         await self._tools.statuses.write(FABRICS, body, stalled_status(self._current(body), error, self._tools.now()))
         announce_stall(self._tools.announcer, FABRICS, body, error)
+        await self._notices.tell_stall(body, error)

@@ -12,6 +12,7 @@ from controller.runtime.events import Announcer
 from controller.runtime.metrics import Metrics
 from controller.runtime.status import StatusWriter
 from controller.store.store import Store
+from controller.sync.mailroom import Mailroom
 from controller.sync.parsing import ParserPool
 from controller.sync.profile import Installation
 from controller.sync.sealing import Sealing
@@ -41,6 +42,7 @@ class Tools:
     statuses: StatusWriter
     announcer: Announcer
     metrics: Metrics
+    mailroom: Mailroom
     wall: Callable[[], float]
 
     def now(self) -> datetime:

@@ -145,7 +145,7 @@ class MailReceiver:
 @contextmanager
 def mail_receiver(context: ssl.SSLContext, *, tls: bool = False, port: int = 0) -> Iterator[MailReceiver]:
     """A mail server on a loopback port. `tls`: from the start, instead of STARTTLS."""
-    receiver = MailReceiver()
+    receiver = MailReceiver(port or free_port())
 
     def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         given = data if isinstance(data, LoginPassword) else LoginPassword(b"", b"")
@@ -154,7 +154,7 @@ def mail_receiver(context: ssl.SSLContext, *, tls: bool = False, port: int = 0) 
     controller = Controller(
         receiver,
         hostname="127.0.0.1",
-        port=port or free_port(),
+        port=receiver.port,
         loop=asyncio.new_event_loop(),
         ssl_context=context if tls else None,
         tls_context=None if tls else context,
@@ -165,8 +165,6 @@ def mail_receiver(context: ssl.SSLContext, *, tls: bool = False, port: int = 0) 
     )
     controller.start()
     try:
-        assert controller.server is not None
-        receiver.port = controller.server.sockets[0].getsockname()[1]
         yield receiver
     finally:
         controller.stop()

@@ -21,6 +21,7 @@ from controller.api.meta import (
     Within,
 )
 from controller.api.v1alpha1.fabricstatus import FabricStatus
+from controller.api.v1alpha1.receivers import Receiver
 from controller.api.v1alpha1.values import (
     BRANCH,
     GROUP,
@@ -488,6 +489,13 @@ class FabricSpec(Model):
     ignore: Annotated[
         tuple[IgnoreRule, ...],
         Field(max_length=64, description="Differences that are left alone, beside the built-in ones."),
+    ] = ()
+    notify: Annotated[
+        tuple[Receiver, ...],
+        Field(
+            max_length=10,
+            description="Who is told of conflicts, guards, failures and recoveries: one message for each transition.",
+        ),
     ] = ()
     suspend: bool = Field(
         default=False,
