@@ -35,6 +35,7 @@ MOST_WAITING = 200  # letters for one receiver; beyond it the oldest are crowded
 MOST_AT_ONCE = 32  # tries under way: each is a connection
 LOOK = 60.0  # seconds between two looks for letters that nobody announced
 _STARTING = 0.5  # seconds between two looks while the Fabrics are listed
+GRACE = 2.0  # seconds for tries under way when the process stops: what arrived then is not sent again by the next one
 WARN_AFTER = 3  # tries; one that fails is a hiccup, and an Event for each would be noise
 
 _FAILED, _DELAYED = "NotificationFailed", "NotificationDelayed"
@@ -95,13 +96,22 @@ class Courier:
                 fabric = self._fabric(lane)
                 if fabric is None:
                     break
-                await self._carry(lane, fabric, letter)
+                await self._finish(asyncio.create_task(self._carry(lane, fabric, letter)))
         except StoreError as error:
             log.warning("letters wait", fabric=f"{lane.namespace}/{lane.name}", problem=error.message)
             await asyncio.sleep(jittered(LOOK))
         finally:
             self._running.discard(lane)
             self._tools.mailroom.posted.set()  # one may have come in this very moment
+
+    async def _finish(self, carrying: asyncio.Task[None]) -> None:
+        """Wait for a try, and a little longer when nobody else waits for it any more."""
+        try:
+            await asyncio.shield(carrying)
+        except asyncio.CancelledError:
+            await asyncio.wait([carrying], timeout=GRACE)
+            carrying.cancel()
+            raise
 
     async def _carry(self, lane: Lane, fabric: Fabric, letter: Letter) -> None:
         """Try a letter once, and write down what became of it."""
@@ -144,8 +154,9 @@ class Courier:
             bound.info("a notification was delivered", notice=letter.notice["event"], tries=letter.tries)
             announcer.settle(subject.uid, topic)
             return
-        bound.warning("a notification is not delivered", outcome=outcome, tries=letter.tries, problem=why)
-        said = f"{title} is not told of {letter.notice['event']}: {why}"
+        partly = "only in part" if outcome == Fate.DELIVERED.value else "not"
+        bound.warning(f"a notification is {partly} delivered", tries=letter.tries, problem=why)
+        said = f"{title} is {partly} told of {letter.notice['event']}: {why}"
         if outcome != Fate.DELAYED.value:
             announcer.announce(subject, _FAILED, said, topic=topic, action="Notify", warning=True)
         elif letter.tries == WARN_AFTER:

@@ -44,6 +44,7 @@ class HttpReceiver:
 
     port: int = 0
     scheme: str = "http"
+    host: str = "127.0.0.1"
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
@@ -53,7 +54,7 @@ class HttpReceiver:
         self.gate.set()
 
     def url(self, path: str = "/") -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
+        return f"{self.scheme}://{self.host}:{self.port}{path}"
 
     def taken(self, path: str = "") -> list[Post]:
         """What was answered with 200, in order."""
@@ -65,9 +66,9 @@ class HttpReceiver:
 
 
 @contextmanager
-def http_receiver(context: ssl.SSLContext | None = None, port: int = 0) -> Iterator[HttpReceiver]:
+def http_receiver(context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[HttpReceiver]:
     """A receiver on a loopback port, over TLS with a context."""
-    receiver = HttpReceiver(scheme="http" if context is None else "https")
+    receiver = HttpReceiver(scheme="http" if context is None else "https", host=host)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -92,7 +93,7 @@ def http_receiver(context: ssl.SSLContext | None = None, port: int = 0) -> Itera
         def handle_error(self, *_: object) -> None:
             """Clients that hang up are no news."""
 
-    with Server(("127.0.0.1", port), Handler) as server:
+    with Server((host, 0), Handler) as server:
         receiver.port = server.server_address[1]
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
