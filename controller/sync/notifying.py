@@ -82,9 +82,9 @@ class NoticeDesk:
         found = Findings({FAILURE: Matter(finding.reason.value, patient=not finding.stalled)})
         try:
             fabric = Fabric.from_object(body)
-            if not fabric.spec.notify:
-                return
             metadata = fabric.metadata
+            if not fabric.spec.notify and metadata.uid not in self._memories:
+                return
             row = await self._tools.store.fabrics.register(metadata.uid, metadata.namespace, metadata.name)
         except TandemError as problem:  # a spec that cannot be read names no receivers either
             log.warning("receivers are not told", problem=problem.message)
