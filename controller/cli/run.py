@@ -55,7 +55,7 @@ def _configure_notifications(parser: Parser) -> None:
     parser.add_setting(
         "--smtp-url",
         metavar="URL",
-        help="the mail server for notifications, smtp:// (STARTTLS) or smtps://; with a password only by the variable",
+        help="the mail server for notifications, smtp:// (STARTTLS) or smtps://; one with a password by the variable",
     )
     parser.add_setting("--smtp-from", metavar="ADDRESS", help="the sender of notifications; default: tandem@localhost")
     parser.add_setting(

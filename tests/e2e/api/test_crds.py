@@ -262,6 +262,37 @@ WRONG_FABRICS: dict[str, tuple[dict[str, Any], str]] = {
         fabric({"encryption": {"recipients": [RECIPIENT]}}),
         "encryption.recipients with a direction that writes needs encryption.identitySecretRef",
     ),
+    "a receiver of no type": (fabric({"notify": [{"url": "https://chat.example.com/x"}]}), "spec.notify[0].type"),
+    "a chat without an address": (fabric({"notify": [{"type": "Slack"}]}), "Slack needs url, or secretRef"),
+    "a webhook without a token": (
+        fabric({"notify": [{"type": "Webhook", "url": "https://events.example.com/"}]}),
+        "Webhook needs secretRef with the key token",
+    ),
+    "mail to nobody": (fabric({"notify": [{"type": "Email"}]}), "Email needs to, and neither url nor secretRef"),
+    "mail to a url": (
+        fabric({"notify": [{"type": "Email", "to": ["a@example.com"], "url": "https://mail.example.com/"}]}),
+        "Email needs to, and neither url nor secretRef",
+    ),
+    "a chat with recipients": (
+        fabric({"notify": [{"type": "Slack", "url": "https://chat.example.com/x", "to": ["a@example.com"]}]}),
+        "the other types take no to",
+    ),
+    "a recipient with a header": (
+        fabric({"notify": [{"type": "Email", "to": ["a@example.com\nBcc: b@example.com"]}]}),
+        "must be a plain mail address such as ops@example.com",
+    ),
+    "a receiver with a password": (
+        fabric({"notify": [{"type": "Slack", "url": "https://me:secret@chat.example.com/x"}]}),
+        "must be an https:// URL such as https://hooks.example.com",
+    ),
+    "a receiver in a file": (
+        fabric({"notify": [{"type": "Slack", "url": "file:///etc/passwd"}]}),
+        "must be an https:// URL such as https://hooks.example.com",
+    ),
+    "an event that is never told": (
+        fabric({"notify": [{"type": "Email", "to": ["a@example.com"], "events": ["RequestOpened"]}]}),
+        'supported values: "ConflictOpened", "ConflictResolved"',
+    ),
     "a field of a later version": (fabric({"health": {"wait": True}}), 'unknown field "spec.health"'),
 }
 

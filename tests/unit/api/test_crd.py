@@ -151,6 +151,7 @@ def test_the_fabric_has_exactly_the_fields_that_have_an_effect() -> None:
         "deletion": ["maxDeletionPercent", "maxDeletions", "onRemoval", "propagate", "prune", "settle"],
         "encryption": ["identitySecretRef", "recipients"],
         "ignore": ["kinds", "managers", "paths"],
+        "notify": ["events", "secretRef", "to", "type", "url"],
         "suspend": [],
     }
     assert properties["layout"]["enum"] == ["Plain"]

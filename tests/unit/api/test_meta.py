@@ -136,6 +136,7 @@ def test_a_fabric_with_nothing_but_a_url_has_the_documented_defaults() -> None:
         },
         "encryption": {"recipients": []},
         "ignore": [],
+        "notify": [],
         "suspend": False,
     }
 

@@ -17,6 +17,7 @@ from controller.cli.parser import (
     parse_list,
     parse_namespace,
     parse_namespaces,
+    parse_networks,
     parse_seconds,
     parse_size,
     parse_switch,
@@ -182,6 +183,13 @@ class TestValues:
 
     def test_lists(self) -> None:
         assert parse_list("Deployment, ConfigMap,") == ("Deployment", "ConfigMap")
+
+
+def test_networks() -> None:
+    assert parse_networks("10.1.2.0/24, fd00::/8,127.0.0.1") == ("10.1.2.0/24", "fd00::/8", "127.0.0.1")
+    for text in ("10.1.2.3/24", "example.com", "10.1.2.0/33", "all"):
+        with pytest.raises(argparse.ArgumentTypeError, match=r"is not a network such as 10\.1\.2\.0/24"):
+            parse_networks(text)
 
 
 def test_an_abbreviated_flag_is_unknown() -> None:

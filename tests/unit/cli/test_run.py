@@ -51,3 +51,10 @@ def test_a_namespace_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
         settings("-n", "Shop")
     assert ended.value.code == Exit.USAGE
     assert "--namespace: 'Shop' is not the name of a namespace" in capsys.readouterr().err
+
+
+def test_how_receivers_are_told() -> None:
+    found = settings("--webhook-allow-cidr", "10.0.0.0/8", "--notify-after", "2m", TANDEM_SMTP_URL="smtp://u:pw-7@mail")
+    assert (found.webhook_allow_cidr, found.notify_after) == (("10.0.0.0/8",), 120.0)
+    assert (found.smtp_url, found.smtp_from) == ("smtp://u:pw-7@mail", "tandem@localhost")
+    assert "pw-7" not in repr(found)

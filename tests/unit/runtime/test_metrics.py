@@ -48,6 +48,13 @@ def test_changes_by_action(metrics: Metrics) -> None:
     assert value(metrics, "tandem_changes_total", action="prune") == 1
 
 
+def test_notices_by_outcome(metrics: Metrics) -> None:
+    metrics.notice("delivered")
+    metrics.notice("crowded-out", 3)
+    assert value(metrics, "tandem_notices_total", outcome="delivered") == 1
+    assert value(metrics, "tandem_notices_total", outcome="crowded-out") == 3
+
+
 def test_open_conflicts_are_summed_over_fabrics(metrics: Metrics) -> None:
     metrics.conflicts_open("uid-1", 2)
     metrics.conflicts_open("uid-2", 3)

@@ -65,7 +65,7 @@ class Office:
             ),
         )
 
-    def _record(self, _resource: object, _key: object, _uid: str, reason: str, note: str, **_: Any) -> None:
+    def _record(self, resource: object, key: object, uid: str, reason: str, note: str, **_: object) -> None:
         self.events.append((reason, note))
 
     def fabric(self, *urls: str) -> dict[str, Any]:
