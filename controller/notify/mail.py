@@ -138,13 +138,13 @@ def _is_final(code: int) -> bool:
 
 
 def _spoken(error: Exception) -> str:
-    if isinstance(error, aiosmtplib.SMTPNotSupported):
-        return "the mail server offers no STARTTLS, or no way to give a password that is known here"
     if isinstance(error, TimeoutError):
         return "the mail server did not answer in time"
     if isinstance(error, ssl.SSLCertVerificationError) or "certificate verify failed" in str(error).lower():
         return "the mail server's certificate is not trusted; name its authority: --smtp-url …?cafile=FILE"
-    return "the mail server cannot be reached, or the connection broke"
+    if isinstance(error, OSError):
+        return "the mail server cannot be reached, or the connection broke"
+    return "the mail server offers no STARTTLS, or takes no password"
 
 
 def _wrong(what: str) -> StalledError:

@@ -144,9 +144,10 @@ class MailReceiver:
 
 
 @contextmanager
-def mail_receiver(context: ssl.SSLContext, *, tls: bool = False, port: int = 0) -> Iterator[MailReceiver]:
-    """A mail server on a loopback port. `tls`: from the start, instead of STARTTLS."""
-    receiver = MailReceiver(port or free_port())
+def mail_receiver(context: ssl.SSLContext | None, *, tls: bool = False) -> Iterator[MailReceiver]:
+    """A mail server on a loopback port. `tls`: from the start, instead of STARTTLS; without a context in the clear."""
+    receiver = MailReceiver(free_port())
+    starttls = context is not None and not tls
 
     def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         given = data if isinstance(data, LoginPassword) else LoginPassword(b"", b"")
@@ -159,13 +160,22 @@ def mail_receiver(context: ssl.SSLContext, *, tls: bool = False, port: int = 0) 
         loop=asyncio.new_event_loop(),
         ssl_context=context if tls else None,
         tls_context=None if tls else context,
-        require_starttls=not tls,
+        require_starttls=starttls,
         authenticator=authenticate,
-        auth_required=not tls,  # aiosmtpd knows no TLS from the start
-        auth_require_tls=not tls,
+        auth_required=starttls,  # aiosmtpd knows no TLS from the start
+        auth_require_tls=starttls,
     )
     controller.start()
     try:
         yield receiver
     finally:
+        asyncio.run_coroutine_threadsafe(_hang_up(controller.loop), controller.loop).result(10)
         controller.stop()
+
+
+async def _hang_up(loop: Any) -> None:
+    """End what clients left open: aiosmtpd stops its loop without looking."""
+    for transport in list(loop._transports.values()):
+        transport.abort()
+    for _ in range(3):
+        await asyncio.sleep(0)

@@ -150,7 +150,7 @@ def test_the_server_fills_in_the_defaults_the_models_have(kube: Kubectl) -> None
         for name in path[:-1]:
             parent = parent[name]
         assert parent.pop(path[-1]) == []
-    assert written.pop("resources") == written.pop("ignore") == []
+    assert written.pop("resources") == written.pop("ignore") == written.pop("notify") == []
     assert live["spec"] == written
 
 

@@ -116,11 +116,21 @@ async def test_a_certificate_of_a_strangers_authority_gets_no_password(
     assert server.got == []
 
 
-async def test_a_server_without_starttls_is_told_nothing(context: ssl.SSLContext, authority: Authority) -> None:
-    """What stands in between must not be able to take STARTTLS away."""
-    with mail_receiver(context, tls=True) as server:
-        plain = server.url(str(authority.certificate))  # smtp:// to a port that speaks TLS at once
-        mailer = Mailer(mail_server_at(plain), SENDER, timeout=1.0)
+async def test_a_server_without_starttls_is_told_nothing(authority: Authority) -> None:
+    """Who stands in between must not be able to take STARTTLS away."""
+    with mail_receiver(None) as server:
+        outcome = await send(server.url(str(authority.certificate)), OPS)
+        assert (outcome.fate, server.got) == (Fate.DELAYED, [])
+        assert "STARTTLS" in outcome.why
+        assert (await send(f"smtp://localhost:{server.port}", OPS)).fate is Fate.DELAYED
+        assert server.got == []
+        assert (await send(f"smtp://localhost:{server.port}?tls=off", OPS)).fate is Fate.DELIVERED
+        assert len(server.got) == 1
+
+
+async def test_a_server_that_speaks_another_language_is_given_up(context: ssl.SSLContext, authority: Authority) -> None:
+    with mail_receiver(context, tls=True) as server:  # smtp:// to a port that speaks TLS at once
+        mailer = Mailer(mail_server_at(server.url(str(authority.certificate))), SENDER, timeout=0.5)
         assert (await mailer.send(mail_of(NOTICE, "d", SENDER, [OPS]), [OPS])).fate is Fate.DELAYED
         assert server.got == []
 
