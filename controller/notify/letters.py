@@ -6,8 +6,6 @@ may push or write objects, so they are cut, freed of control characters, and can
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +18,7 @@ from typing import Self
 import orjson
 
 from controller.objects import Json
+from controller.signature import SIGNATURE, TIMESTAMP, signature_of
 
 MOST_OBJECTS = 20
 """Objects named in one message; `count` tells how many there are. Slack shows 4,000 characters, mail readers more."""
@@ -104,12 +103,7 @@ def webhook_body(notice: Notice, delivery: str) -> bytes:
 def signed_headers(body: bytes, delivery: str, token: bytes, now: float) -> dict[str, str]:
     """What proves that a body comes from who knows the token, and when it was sent."""
     stamp = str(int(now))
-    digest = hmac.new(token, f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
-    return {
-        "X-Tandem-Delivery": delivery,
-        "X-Tandem-Timestamp": stamp,
-        "X-Tandem-Signature-256": f"sha256={digest}",
-    }
+    return {"X-Tandem-Delivery": delivery, TIMESTAMP: stamp, SIGNATURE: signature_of(token, stamp, body)}
 
 
 def mail_of(notice: Notice, delivery: str, sender: str, recipients: Sequence[str]) -> EmailMessage:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from controller.signature import SIGNATURE, TIMESTAMP, signature_of
+
 WINDOW = 300.0  # seconds that a timestamp of the generic form may be off
 _BRANCHES, _TAGS = "refs/heads/", "refs/tags/"
 _NOWHERE = frozenset("0")  # a deleted branch is at a commit of zeros
@@ -94,9 +96,9 @@ def _proof(provider: Provider, headers: Headers, body: bytes, secret: bytes, now
         case Provider.GITLAB:
             return given, secret.decode(errors="replace")
         case Provider.GENERIC:
-            stamp = headers.get("X-Tandem-Timestamp", "")
+            stamp = headers.get(TIMESTAMP, "")
             _check_time(stamp, now)
-            return given, f"sha256={_digest(secret, stamp.encode() + b'.' + body)}"
+            return given, signature_of(secret, stamp, body)
 
 
 def _check_time(stamp: str, now: float) -> None:
@@ -104,7 +106,7 @@ def _check_time(stamp: str, now: float) -> None:
         raise HookRefusedError(
             401,
             "timestamp_invalid",
-            f"X-Tandem-Timestamp is not within {WINDOW:g} s of now; give the seconds since 1970, by a good clock",
+            f"{TIMESTAMP} is not within {WINDOW:g} s of now; give the seconds since 1970, by a good clock",
         )
 
 
@@ -189,7 +191,7 @@ _HEADERS = {
     Provider.GITHUB: "X-Hub-Signature-256",
     Provider.GITLAB: "X-Gitlab-Token",
     Provider.GITEA: "X-Gitea-Signature",
-    Provider.GENERIC: "X-Tandem-Signature-256",
+    Provider.GENERIC: SIGNATURE,
 }
 _READERS: dict[Provider, Callable[[Headers, dict[str, Any]], Told]] = {
     Provider.GITHUB: _read_github,
