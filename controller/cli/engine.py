@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from controller.cli.parser import parse_namespaces
 from controller.kube.config import SERVICE_ACCOUNT
 from controller.settings import Settings
 
@@ -17,3 +18,13 @@ def settings_of(options: argparse.Namespace) -> Settings:
     if "controller_namespace" not in given and (SERVICE_ACCOUNT / "namespace").is_file():
         given["controller_namespace"] = (SERVICE_ACCOUNT / "namespace").read_text().strip()
     return Settings(**given)
+
+
+def process_settings(options: argparse.Namespace) -> Settings:
+    """The same for a process that stays, whose --namespace may name several, or all; ends the process for a bad one."""
+    try:
+        namespaces = parse_namespaces(options.namespace or "*")
+    except argparse.ArgumentTypeError as error:
+        options.parser.error(f"--namespace: {error}")
+    options.namespaces = () if namespaces == ("*",) else namespaces
+    return settings_of(options)

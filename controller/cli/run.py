@@ -7,14 +7,13 @@ import asyncio
 from pathlib import Path
 
 from controller.bootstrap import run_controller
-from controller.cli.engine import settings_of
+from controller.cli.engine import process_settings
 from controller.cli.exits import Exit
 from controller.cli.parser import (
     Parser,
     add_engine_flags,
     add_log_flags,
     console_of,
-    parse_namespaces,
     parse_networks,
     parse_seconds,
 )
@@ -91,14 +90,9 @@ def execute(options: argparse.Namespace) -> int:
 
 def checked_settings(options: argparse.Namespace) -> Settings:
     """The settings; ends the process where flags do not go together."""
-    if bool(getattr(options, "webhook_bind", "")) != (getattr(options, "webhook_cert_dir", None) is not None):
+    if bool(options.webhook_bind) != (options.webhook_cert_dir is not None):
         options.parser.error("--webhook-bind and --webhook-cert-dir belong together; give both or none")
-    try:
-        namespaces = parse_namespaces(options.namespace or "*")
-    except argparse.ArgumentTypeError as error:
-        options.parser.error(f"--namespace: {error}")
-    options.namespaces = () if namespaces == ("*",) else namespaces
-    return settings_of(options)
+    return process_settings(options)
 
 
 def _told(error: OSError, settings: Settings) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from controller.cli.engine import process_settings
 from controller.cli.exits import Exit
 from controller.cli.parser import Parser, add_engine_flags, add_log_flags, console_of
-from controller.cli.run import checked_settings
 from controller.errors import Reason, StalledError
 from controller.runtime.logging import configure_logging
 from controller.serving import run_server
@@ -29,7 +29,7 @@ def configure(parser: Parser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     configure_logging(options.log_level, console=console_of(options))
-    settings = checked_settings(options)
+    settings = process_settings(options)
     try:
         asyncio.run(run_server(settings))
     except BindError as error:

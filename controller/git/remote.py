@@ -12,6 +12,7 @@ import re
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from controller.git.errors import AddressRefusedError, UnreachableError, UrlRefusedError
@@ -113,6 +114,7 @@ def address_of(url: str) -> Address:
     return Address(parts.scheme.lower(), user, host, port, parts.path, extra)
 
 
+@lru_cache(maxsize=4096)
 def normalized_url(url: str) -> str:
     """The one spelling of a URL: scheme and host lower-case, no default port, no trailing slash or `.git`.
 

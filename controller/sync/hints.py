@@ -7,18 +7,17 @@ that never comes true ends. A hint for what a fabric has seen, or has pushed its
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 
 import structlog
 
-from controller.errors import TandemError
-from controller.git.remote import normalized_url
-from controller.objects import Json, ObjectKey
+from controller.objects import ObjectKey
 from controller.runtime.configs import ConfigCache
 from controller.runtime.queue import WorkQueue
 from controller.store.hints import Hint
 from controller.sync.fabrics import Fabrics
+from controller.sync.overlap import Place, place_of
 from controller.sync.service import FabricService
 from controller.sync.tools import Tools
 
@@ -26,9 +25,6 @@ LAPSE = 60.0  # seconds after which nobody waits for it any more, whatever keeps
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between looks for a commit that a server told of but does not show
 
 log = structlog.get_logger(__name__)
-
-Place = tuple[str, str]
-"""(normalised URL, branch)."""
 
 
 class HintDesk:
@@ -97,11 +93,10 @@ class HintDesk:
         log.warning("a server told of a commit that it does not show", branch=place[1], commit=commit[:12])
         return "lapsed"
 
-    def _wake(self, waiting: Iterable[ObjectKey], commit: str) -> float:
+    def _wake(self, waiting: Mapping[ObjectKey, FabricService | None], commit: str) -> float:
         """Have these fabrics look as soon as possible, whatever they were put off for; the time that they are told."""
         now = self._clock()
-        for key in waiting:
-            service = self._fabrics.service(key)
+        for key, service in waiting.items():
             if service is not None:
                 service.tell(commit, now)
             self._queue.forget(key)
@@ -116,17 +111,9 @@ class HintDesk:
         found = {}
         for key in self._cache:
             body = self._cache.get(key)
-            if body is None or body["spec"].get("suspend") or _place(body) != place:
+            if body is None or body["spec"].get("suspend") or place_of(body) != place:
                 continue
             service = self._fabrics.service(key)
             if service is None or not service.knows(commit, passed=service.answered >= told):
                 found[key] = service
         return found
-
-
-def _place(body: Json) -> Place | None:
-    repository = body["spec"]["repository"]
-    try:
-        return normalized_url(repository["url"]), repository["branch"]
-    except TandemError:
-        return None

@@ -6,8 +6,22 @@ gets `OwnedByOther`.
 
 from __future__ import annotations
 
+from controller.errors import TandemError
 from controller.git.remote import normalized_url
+from controller.objects import Json
 from controller.sync.profile import Profile
+
+Place = tuple[str, str]
+"""(normalised URL, branch)."""
+
+
+def place_of(body: Json) -> Place | None:
+    """What a Fabric follows, however it spells it; None if its URL cannot be read."""
+    repository = body["spec"]["repository"]
+    try:
+        return normalized_url(repository["url"]), repository["branch"]
+    except TandemError:
+        return None
 
 
 def overlap(asker: Profile, other: Profile) -> str:

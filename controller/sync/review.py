@@ -13,7 +13,7 @@ from controller.errors import StalledError, TandemError
 from controller.objects import Json
 from controller.runtime.configs import ConfigCache
 from controller.sync.admission import admitted_profile
-from controller.sync.overlap import overlap
+from controller.sync.overlap import Place, overlap, place_of
 from controller.sync.profile import Profile, profile_of
 from controller.sync.tools import Tools
 
@@ -41,14 +41,17 @@ class FabricReview:
             profile = await admitted_profile(self._tools.installation, self._tools.targets.home, fabric)
         except StalledError as error:
             return [error.message]
-        return [*self._overlaps(profile)]
+        return [*self._overlaps(profile, place_of(body))]
 
-    def _overlaps(self, profile: Profile) -> Iterator[str]:
+    def _overlaps(self, profile: Profile, place: Place | None) -> Iterator[str]:
         source = profile.source
         for key in self._cache:
-            if (key.namespace, key.name) == (profile.namespace, profile.name):
+            body = self._cache.get(key)
+            if (key.namespace, key.name) == (profile.namespace, profile.name) or body is None:
                 continue
-            other = self._other(self._cache.get(key))
+            if place_of(body) != place:  # asked first: to read a whole Fabric takes a hundred times as long
+                continue
+            other = self._other(body)
             position = "" if other is None else overlap(profile, other)
             if other is not None and position:
                 its = f"{other.source.directory or '.'} of {_named(other, profile.namespace)}"
@@ -58,9 +61,9 @@ class FabricReview:
                     "directories that lie side by side, or branches of their own"
                 )
 
-    def _other(self, body: Json | None) -> Profile | None:
+    def _other(self, body: Json) -> Profile | None:
         """The profile of another Fabric; None for one that is about to go, or cannot be worked with."""
-        if body is None or "deletionTimestamp" in body["metadata"]:
+        if "deletionTimestamp" in body["metadata"]:
             return None
         try:
             return profile_of(Fabric.from_object(body), self._tools.installation)

@@ -131,26 +131,32 @@ class Adoption:
         candidate = self._candidate
         if candidate.problems:
             raise RejectedError(Reason.INVALID_SPEC, f"{candidate.title}: {'; '.join(candidate.problems)}")
-        await self._check_fabric()
+        is_there = await self._check_fabric()
         await self._merge(with_memory(candidate))
         self._screen.lines(candidate.steps)
-        await self._make_fabric()
+        if is_there:
+            self._screen.line(f"Fabric {'/'.join(candidate.place)} is there already")
+        else:
+            await self._make_fabric()
         ready, message = await self._wait()
         if not ready:
             self._tell_way_back(message)
             return Exit.TIMED_OUT
         return await self._hand_over(message)
 
-    async def _check_fabric(self) -> None:
-        """Raise RejectedError where another Fabric has the name, before anything is touched."""
+    async def _check_fabric(self) -> bool:
+        """Whether the Fabric is there. Raises RejectedError where another has its name, before anything is touched."""
         namespace, name = self._candidate.place
-        with suppress(NotFoundError):
+        try:
             body = await self._cluster.client.get(FABRICS, namespace, name)
-            wanted = self._candidate.fabric["spec"]["repository"]
-            present = body["spec"]["repository"]
-            if any(present.get(field) != wanted.get(field, "main") for field in ("url", "branch")):
-                message = f"Fabric {namespace}/{name} is there already, and follows another branch or repository"
-                raise RejectedError(Reason.INVALID_SPEC, f"{message}; give another name by --fabric")
+        except NotFoundError:
+            return False
+        wanted = self._candidate.fabric["spec"]["repository"]
+        present = body["spec"]["repository"]
+        if any(present.get(field) != wanted.get(field, "main") for field in ("url", "branch")):
+            message = f"Fabric {namespace}/{name} is there already, and follows another branch or repository"
+            raise RejectedError(Reason.INVALID_SPEC, f"{message}; give another name by --fabric")
+        return True
 
     async def _merge(self, patch: Json) -> None:
         candidate = self._candidate
@@ -161,10 +167,6 @@ class Adoption:
     async def _make_fabric(self) -> None:
         namespace, name = self._candidate.place
         query = f"fieldManager={MANAGER}&fieldValidation=Strict"
-        with suppress(NotFoundError):
-            await self._cluster.client.get(FABRICS, namespace, name)
-            self._screen.line(f"Fabric {namespace}/{name} is there already")
-            return
         body = orjson.dumps(self._candidate.fabric)
         await self._cluster.client.request("POST", FABRICS.path(namespace), query, body)
         self._screen.line(f"Fabric {namespace}/{name} made; waiting until it is in step")

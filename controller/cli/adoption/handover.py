@@ -19,12 +19,11 @@ from controller.kube.discovery import Discovery
 from controller.kube.errors import ChangedMeanwhileError, KubeError, NotFoundError, RefusedError
 from controller.kube.resources import Resource
 from controller.objects import Json
-from controller.sync.naming import MANAGER_BYTES
+from controller.sync.naming import field_manager
 from controller.sync.plan.editors import FABRIC_PREFIX
 
 HANDOVER = "tandem-handover"  # an excluded manager: what it takes off is nobody's edit
 _TRIES = 8  # for an object whose status is written all the time
-_DIGEST = 13  # characters at the end of a manager's name that was cut
 
 Stamps = Callable[[Json], Iterable[str]]
 """JSON pointers of an object's labels and annotations by which the tool knows it."""
@@ -92,14 +91,12 @@ async def _release(
 
 def is_held(live: Json, place: tuple[str, str]) -> bool:
     """Whether the Fabric (namespace, name) has applied the object: its field manager is on it."""
-    wanted = f"{place[0]}/{place[1]}"
-    owners = [str(entry.get("manager", "")) for entry in live["metadata"].get("managedFields") or ()]
-    for owner in owners:
-        name = owner.removeprefix(FABRIC_PREFIX).partition(":")[2]
-        is_cut = len(owner.encode()) == MANAGER_BYTES and wanted.startswith(name[:-_DIGEST])
-        if owner.startswith(FABRIC_PREFIX) and (name == wanted or is_cut):
-            return True
-    return False
+    owners = (str(entry.get("manager", "")) for entry in live["metadata"].get("managedFields") or ())
+    return any(
+        owner == field_manager(owner.removeprefix(FABRIC_PREFIX).partition(":")[0], *place)
+        for owner in owners
+        if owner.startswith(FABRIC_PREFIX)
+    )
 
 
 def release_patch(live: Json, managers: frozenset[str], stamps: Iterable[str]) -> list[Json]:
