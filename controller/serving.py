@@ -40,7 +40,7 @@ OPEN_PAUSE = 1.0  # seconds between two attempts to open a database that no cont
 log = structlog.get_logger(__name__)
 
 
-class Mailroom:
+class HookPost:
     """What is behind the hooks: the Fabrics, their Secrets, and the box that the controller empties."""
 
     def __init__(self, settings: Settings, secrets: SecretReader, fabrics: list[Reflector]) -> None:
@@ -142,13 +142,13 @@ async def run_server(settings: Settings) -> None:
         pool = ReflectorPool(client)
         stack.push_async_callback(pool.close)
         fabrics = [pool.acquire(FABRICS, namespace) for namespace in settings.namespaces or (None,)]
-        mailroom = Mailroom(settings, SecretReader(client, time.monotonic), fabrics)
-        stack.push_async_callback(mailroom.close)
-        opening = asyncio.create_task(mailroom.open_box())
+        post = HookPost(settings, SecretReader(client, time.monotonic), fabrics)
+        stack.push_async_callback(post.close)
+        opening = asyncio.create_task(post.open_box())
         stack.callback(opening.cancel)
         app = web.Application()
-        add_probes(app, age=lambda: 0.0, missing=mailroom.missing, registry=metrics.registry)
-        Hooks(mailroom, metrics.hook).add_to(app)
+        add_probes(app, age=lambda: 0.0, missing=post.missing, registry=metrics.registry)
+        Hooks(post, metrics.hook).add_to(app)
         bind = await stack.enter_async_context(serving(app, settings.bind))
         log.info("serving", bind=str(bind), version=VERSION, server=client.server)
         stopped = asyncio.create_task(stop.wait())

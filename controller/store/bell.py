@@ -33,10 +33,6 @@ class SocketBell:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         listening.setblocking(False)
 
-        def ended() -> None:
-            loop.remove_reader(listening)
-            listening.close()
-
         def take() -> None:
             with suppress(BlockingIOError):
                 for _ in range(_DRAINED):
@@ -44,7 +40,8 @@ class SocketBell:
             heard()
 
         async def end() -> None:
-            ended()
+            loop.remove_reader(listening)
+            listening.close()
 
         try:
             self._path.unlink(missing_ok=True)  # of an earlier process; the lock says that it is gone

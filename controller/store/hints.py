@@ -122,11 +122,6 @@ class HintBox:
             ring = await self._database.ring(connection)
         ring()
 
-    async def check(self) -> None:
-        """Raise StoreError unless the database answers."""
-        async with self._database.snapshot() as connection:
-            await connection.execute(select(hints.c.token).limit(1))
-
     async def close(self) -> None:
         """Close the database."""
         await self._database.close()

@@ -234,14 +234,15 @@ class SourceReader:
             results = await self._parser.parse(contents.items())
             for entry in batch:
                 files[entry.path] = Blob(entry.blob, results[entry.blob])
-        await asyncio.gather(*(self._open(mirror, key, files, path) for path in list(files)))
+        sealed = {path: file for path, file in files.items() if file is not None and file.result.seal is Seal.CLOSED}
+        opened = await asyncio.gather(
+            *(
+                self._opened(key, file.blob, partial(mirror.snapshot.read_blob, file.blob), file.result)
+                for file in sealed.values()
+            )
+        )
+        files |= {path: Blob(file.blob, result) for (path, file), result in zip(sealed.items(), opened, strict=True)}
         return files
-
-    async def _open(self, mirror: Mirror, key: Key, files: dict[str, Blob | None], path: str) -> None:
-        found = files[path]
-        if found is not None and found.result.seal is Seal.CLOSED:
-            read = partial(mirror.snapshot.read_blob, found.blob)
-            files[path] = Blob(found.blob, await self._opened(key, found.blob, read, found.result))
 
     def _batches(self, mirror: Mirror, wanted: list[Entry], files: dict[str, Blob | None]) -> Iterable[list[Entry]]:
         """What to read, in pieces that fit into memory; what is too large is a fault before it is read."""

@@ -81,7 +81,6 @@ async def test_an_announcement_that_is_lost_costs_a_moment(
 
 async def test_it_writes_nothing_but_hints_beside_a_controller(url: str, store: Store, box: HintBox) -> None:
     """A controller's own database is never made or changed by the process that only tells."""
-    await box.check()
     await store.fabrics.register("uid-1", "default", "shop")
     await box.put(hint())
     assert len(await store.fabrics.all()) == 1
