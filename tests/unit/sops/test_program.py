@@ -65,7 +65,7 @@ def encrypted(sops: Sops, text: bytes = TEXT, kind: str = "yaml", identities: Id
 def test_what_is_encrypted_is_decrypted_again(sops: Sops, kind: str, text: bytes, old: bytes, new: bytes) -> None:
     data = encrypted(sops, text, kind)
     assert sops.decrypt(data, kind, MINE, PULSE) == text
-    assert old not in data
+    assert not re.search(rb'"?a"?: *"?' + re.escape(old), data), "four letters alone may well be in a ciphertext"
     assert CANARY.encode() not in data
 
 
