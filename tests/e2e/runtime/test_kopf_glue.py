@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from controller.dev.controlplane import ControlPlane
+from controller.dev.controlplane import ControlPlane, Options
+from controller.dev.locate import Programs
 from controller.kube.client import KubeClient
 from controller.kube.config import load_config
 from controller.kube.resources import Resource
@@ -22,6 +23,7 @@ from controller.runtime.configs import Change, ConfigCache
 from controller.runtime.kopf_glue import KopfOperator
 from controller.runtime.queue import WorkQueue
 from controller.runtime.tasks import Supervisor
+from tests.conftest import CRDS
 from tests.support.audit import AuditLog
 from tests.support.fault_rules import request
 from tests.support.faults import FaultProxy
@@ -47,16 +49,6 @@ def fabric(name: str, branch: str = "main") -> str:
             "spec": {"repository": {"url": "https://git.example/fleet.git", "branch": branch}},
         }
     )
-
-
-def ending(kubectl: Kubectl) -> list[str]:
-    """The namespaces that are being deleted.
-
-    An API server that starts serves our kinds a moment after its own: a namespace whose deletion ends in that moment
-    would leave its Fabrics behind, for every test to come.
-    """
-    namespaces = kubectl.json("get", "namespaces")["items"]
-    return [one["metadata"]["name"] for one in namespaces if one["status"]["phase"] == "Terminating"]
 
 
 class Glue:
@@ -234,23 +226,28 @@ async def test_it_ends_when_it_is_stopped_and_takes_nothing_with_it(run: Run) ->
     ours.cancel()
 
 
-async def test_it_survives_a_restart_of_the_api_server(
-    run: Run, kubectl: Kubectl, namespace: str, controlplane: ControlPlane
-) -> None:
-    here = kubectl.within(namespace)
-    async with run() as glue:
-        await eventually(lambda: glue.cache.filled, DEADLINE)
-        here.apply(fabric("before"))
-        await eventually(lambda: glue.get(namespace, "before"), DEADLINE)
-        await eventually(lambda: not ending(kubectl), DEADLINE)
-        controlplane.apiserver.stop()
-        controlplane.apiserver.start()
-        await asyncio.to_thread(controlplane.wait_ready)
-        here("delete", "fabric", "before")
-        here.apply(fabric("after"))
-        await eventually(lambda: glue.get(namespace, "after"), 60)
-        await eventually(lambda: glue.get(namespace, "before") is None, DEADLINE)
-        assert glue.restarts == [], "kopf itself waited for the server"
+async def test_it_survives_a_restart_of_the_api_server(run: Run, programs: Programs, tmp_path: Path) -> None:
+    """On a control plane of its own.
+
+    An API server that starts serves our kinds a moment after its own: of a namespace whose deletion ends in that moment
+    the Fabrics would stay, for every test to come.
+    """
+    with ControlPlane(programs, tmp_path / "plane", Options(fsync=False)) as plane:
+        kubectl = Kubectl.of(plane)
+        kubectl("apply", "--server-side", "--filename", str(CRDS))
+        kubectl("wait", "--for=condition=Established", "--filename", str(CRDS))
+        async with run(plane.kubeconfig) as glue:
+            await eventually(lambda: glue.cache.filled, DEADLINE)
+            kubectl.apply(fabric("before"))
+            await eventually(lambda: glue.get("default", "before"), DEADLINE)
+            plane.apiserver.stop()
+            plane.apiserver.start()
+            await asyncio.to_thread(plane.wait_ready)
+            kubectl("delete", "fabric", "before")
+            kubectl.apply(fabric("after"))
+            await eventually(lambda: glue.get("default", "after"), 60)
+            await eventually(lambda: glue.get("default", "before") is None, DEADLINE)
+            assert glue.restarts == [], "kopf itself waited for the server"
 
 
 async def test_what_is_deleted_while_kopf_lists_anew_is_gone(
