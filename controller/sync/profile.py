@@ -267,6 +267,7 @@ def _own_secrets(spec: FabricSpec, own: str) -> Iterator[ObjectKey]:
         repository.sign_with_secret_ref,
         repository.hook_secret_ref,
         spec.encryption.identity_secret_ref,
+        spec.target.kubeconfig_secret_ref,
         *(receiver.secret_ref for receiver in spec.notify),
     ):
         if reference is not None:
