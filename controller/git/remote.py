@@ -16,6 +16,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from controller.git.errors import AddressRefusedError, UnreachableError, UrlRefusedError
+from controller.sockets import Objection
 
 DEFAULT_PORTS = {"https": 443, "http": 80, "ssh": 22}
 SSH_USER = "git"  # where a ssh:// URL names none: what every forge calls it; ssh itself would take this process's user
@@ -157,6 +158,26 @@ def check_address(url: str, rules: UrlRules, *, elsewhere: bool = False) -> None
                 f"host {host!r} of the repository's URL resolves to {address}, which Tandem does not talk to; "
                 "use a routable address, or allow it with --allow-insecure-git"
             )
+
+
+def objection_of(rules: UrlRules) -> Objection:
+    """The same of IP addresses, for what connects by itself: this machine's, its link's, the API server's own.
+
+    Resolves the names of the rules, so not in the loop.
+    """
+    if rules.allow_insecure and not rules.refused_hosts:
+        return lambda _: ""
+    refused = refused_addresses(rules)
+
+    def objection(address: str) -> str:
+        if address in refused or (not rules.allow_insecure and is_local(address)):
+            return (
+                "it leads to an address that Tandem does not connect to: this cluster's own API server, this machine's "
+                "or its link's; use a routable one, or allow it with --allow-insecure-git"
+            )
+        return ""
+
+    return objection
 
 
 def refused_addresses(rules: UrlRules) -> frozenset[str]:

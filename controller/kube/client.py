@@ -27,8 +27,8 @@ from controller.kube.answers import translate
 from controller.kube.config import ClusterConfig
 from controller.kube.errors import ForbiddenError, KubeError, UnauthorizedError, UnreachableError
 from controller.kube.resources import Resource
-from controller.kube.sockets import AddressRefusedError, Sockets
 from controller.objects import Json
+from controller.sockets import AddressRefusedError, Sockets
 
 JSON = "application/json"
 IMPERSONATE = "Impersonate-User"  # of a service account the API server adds the groups by itself

@@ -22,6 +22,7 @@ from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from controller.errors import Reason, StalledError, WaitingError
+from controller.sockets import Objection
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -32,9 +33,6 @@ _REREAD_SECONDS = 60.0
 _EXEC_MARGIN_SECONDS = 300.0
 
 Load = Callable[[bool], Awaitable[tuple[Configuration, float]]]
-
-Objection = Callable[[str], str]
-"""Why an IP address must not be connected to; "" where nothing speaks against it."""
 
 
 class Credentials:

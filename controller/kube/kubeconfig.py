@@ -19,9 +19,10 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from controller.errors import Reason, WaitingError
-from controller.kube.config import ClusterConfig, Credentials, Objection
+from controller.kube.config import ClusterConfig, Credentials
 from controller.kube.plainyaml import PlainError, read_plain
 from controller.objects import Json
+from controller.sockets import Objection
 
 KEYS = ("value", "kubeconfig")  # of the Secret; the first one that is there counts
 MOST_BYTES = 128 << 10  # a kubeconfig with a bundle of authorities is a tenth of it

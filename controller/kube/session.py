@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from controller.kube.config import ClusterConfig
-from controller.kube.sockets import Sockets
+from controller.sockets import Sockets
 
 Answered = Callable[[str, URL, int], None]
 """Is told the method, the URL and the status of every answer, when its head has come in."""

@@ -22,30 +22,25 @@ _TUNNELS = (
 )
 
 
-class AddressRefusedError(OSError):
-    """A socket for this address is not opened. An OSError, as whoever connects expects one."""
-
-
 @dataclass(frozen=True, slots=True)
 class AddressRules:
     """What the installation allows beyond the public Internet; there, too, http without TLS is spoken."""
 
     allowed: tuple[IPNetwork, ...] = ()
 
-    def check(self, address: str, *, encrypted: bool) -> None:
-        """Raise AddressRefusedError, saying what to do, unless a message may go to this address."""
+    def objection(self, address: str, *, encrypted: bool) -> str:
+        """Why no message may go to this address, and what to do; "" if it may."""
         parsed = plain_address(address)
         if any(parsed in network for network in self.allowed):
-            return
+            return ""
         if not is_public(parsed):
-            raise AddressRefusedError(
+            return (
                 f"it leads to {parsed}, which is no public address; use one that is, or have it named by "
                 "--webhook-allow-cidr"
             )
-        if not encrypted:
-            raise AddressRefusedError(
-                "http:// is spoken only to addresses of --webhook-allow-cidr; write https:// instead"
-            )
+        return (
+            "" if encrypted else "http:// is spoken only to addresses of --webhook-allow-cidr; write https:// instead"
+        )
 
 
 def plain_address(address: str) -> IPAddress:

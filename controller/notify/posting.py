@@ -6,17 +6,18 @@ Every try has a connection of its own: messages are rare, and so no connection o
 from __future__ import annotations
 
 import re
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 import aiohttp
 
-from controller.notify.addresses import AddressRefusedError, AddressRules
+from controller.notify.addresses import AddressRules
 from controller.notify.outcome import DELIVERED, Outcome, delayed, refused
+from controller.sockets import Sockets
 
 TIMEOUT = 10.0  # seconds for one try, whole: chat servers answer in one, and others of the receiver wait for it
 LONGEST_WAIT = 3600.0  # seconds of a Retry-After that are heeded
@@ -24,25 +25,6 @@ _READ = 4096  # bytes of an answer; nothing of it is looked at, but who sends it
 
 _URL = re.compile(r"https?://[^/@?#\s\x00-\x1f]+(/[^@#\s\x00-\x1f]*)?")
 _LATER = frozenset({401, 408, 425, 429})  # 401: a Secret that is put right makes it work
-
-
-@dataclass(slots=True)
-class _Gate:
-    """Opens the sockets of one try, if their addresses are allowed."""
-
-    rules: AddressRules
-    encrypted: bool
-    refusal: str = ""
-
-    def open(self, address: aiohttp.AddrInfoType) -> socket.socket:
-        """A socket for an address, as `getaddrinfo` gives it. Raises AddressRefusedError."""
-        family, kind, protocol, _, place = address
-        try:
-            self.rules.check(str(place[0]), encrypted=self.encrypted)
-        except AddressRefusedError as error:
-            self.refusal = str(error)
-            raise
-        return socket.socket(family, kind, protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +41,22 @@ class Poster:
         """One try. Never raises for what the other side does."""
         if not _URL.fullmatch(url):
             return refused("its URL is none that is posted to; write https://…, without user, password or fragment")
-        gate = _Gate(self.rules, encrypted=url.startswith("https:"))
+        sockets = Sockets(partial(self.rules.objection, encrypted=url.startswith("https:")))
         try:
-            return await self._try(url, body, headers, context or self._context, gate)
+            return await self._try(url, body, headers, context or self._context, sockets)
         except aiohttp.ClientConnectorCertificateError:  # a ValueError as well
             return delayed("its certificate is not trusted; put the authority's under ca.crt of secretRef, or renew it")
         except ValueError:  # and what is none of a URL, a name or a port
             return refused("its URL cannot be read; write https://host/path")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            if gate.refusal:
-                return refused(gate.refusal)
+            if sockets.refusal:
+                return refused(sockets.refusal)
             return delayed(_spoken(error))
 
     async def _try(
-        self, url: str, body: bytes, headers: Mapping[str, str], context: ssl.SSLContext, gate: _Gate
+        self, url: str, body: bytes, headers: Mapping[str, str], context: ssl.SSLContext, sockets: Sockets
     ) -> Outcome:
-        connector = aiohttp.TCPConnector(ssl=context, socket_factory=gate.open, force_close=True)
+        connector = aiohttp.TCPConnector(ssl=context, socket_factory=sockets.open, force_close=True)
         given = {"Content-Type": "application/json", "User-Agent": "tandem", **headers}
         timeout = aiohttp.ClientTimeout(total=self.timeout)
         async with (

@@ -17,14 +17,15 @@ import structlog
 
 from controller.api.v1alpha1.fabric import Fabric
 from controller.errors import Reason, WaitingError
-from controller.git.remote import UrlRules, addresses_of, is_local, refused_addresses
+from controller.git.remote import UrlRules, addresses_of, objection_of
 from controller.kube.access import ServiceAccount
 from controller.kube.client import KubeClient
-from controller.kube.config import ClusterConfig, Objection
+from controller.kube.config import ClusterConfig
 from controller.kube.errors import KubeError, UnreachableError
 from controller.kube.kubeconfig import InvalidKubeconfigError, Kubeconfig, cluster_config, kubeconfig_of
 from controller.kube.pool import ReflectorPool
 from controller.kube.secrets import SecretReader
+from controller.sockets import Objection
 from controller.sync.installation import lifetime_of
 from controller.sync.reach import OtherClusterError, Reach, TargetCluster, told_of
 
@@ -161,26 +162,6 @@ async def _close(cluster: TargetCluster) -> None:
 def digest_of(kubeconfig: Kubeconfig) -> str:
     """What a cluster is known by of which nothing may be read: how it is reached, and who vouches for it."""
     return hashlib.sha256(f"{kubeconfig.server}\n{kubeconfig.authority}".encode()).hexdigest()[:32]
-
-
-def objection_of(rules: UrlRules) -> Objection:
-    """Which IP addresses are not connected to, as for Git: this machine's, its link's, the API server's own.
-
-    Resolves the names of the rules, so not in the loop.
-    """
-    if rules.allow_insecure and not rules.refused_hosts:
-        return lambda _: ""
-    refused = refused_addresses(rules)
-
-    def objection(address: str) -> str:
-        if address in refused or (not rules.allow_insecure and is_local(address)):
-            return (
-                "it leads to an address that Tandem does not connect to: this cluster's own API server, this machine's "
-                "or its link's; use a routable one, or allow it with --allow-insecure-git"
-            )
-        return ""
-
-    return objection
 
 
 def check_server(kubeconfig: Kubeconfig, origin: str, objection: Objection) -> None:

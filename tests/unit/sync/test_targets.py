@@ -8,12 +8,12 @@ from contextlib import closing
 import pytest
 
 from controller.errors import Reason, TandemError
-from controller.git.remote import UrlRules
+from controller.git.remote import UrlRules, objection_of
 from controller.kube.client import KubeClient
 from controller.kube.errors import ForbiddenError, UnauthorizedError, UnreachableError
 from controller.kube.kubeconfig import InvalidKubeconfigError, Kubeconfig, cluster_config
 from controller.sync.reach import OtherClusterError, told_of
-from controller.sync.targets import check_server, digest_of, objection_of
+from controller.sync.targets import check_server, digest_of
 
 WHERE = "Secret shop/elsewhere"
 SAFE, LAX = UrlRules(), UrlRules(allow_insecure=True)

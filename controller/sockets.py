@@ -1,4 +1,6 @@
-"""The sockets that an HTTP session opened, so that none outlives its loop.
+"""The sockets that an HTTP session opens: none for an address that is objected to, and none that outlives its loop.
+
+Stands below all that speaks HTTP to a place that a custom resource names: clusters, forges, receivers of notifications.
 
 A TLS connection that was given up before its answer ended (a watch, a time-out) says goodbye in the background and
 waits for the other side to do so too. aiohttp no longer knows it then; a loop that ends first leaves it to the garbage
@@ -12,9 +14,14 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 from weakref import WeakSet
 
-import aiohttp
+AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
+"""A place to connect to, as `getaddrinfo` gives it."""
+
+Objection = Callable[[str], str]
+"""Why an IP address must not be connected to, "" if it may."""
 
 _PATIENCE = 1.0  # seconds; a socket that was shut down ends within a few turns of the loop
 
@@ -26,18 +33,20 @@ class AddressRefusedError(OSError):
 class Sockets:
     """Opens sockets for a connector (`socket_factory=sockets.open`), and sees to their end.
 
-    `objection` says of an IP address why it must not be connected to. Asked here, because only here it is certain
-    which address a name led to.
+    The objection is asked for here, because only here it is certain which address a name led to. `refusal` is the last
+    one that was raised: whoever connects wraps the error, together with those of a name's other addresses.
     """
 
-    def __init__(self, objection: Callable[[str], str] = lambda _: "") -> None:
+    def __init__(self, objection: Objection = lambda _: "") -> None:
+        self.refusal = ""
         self._objection = objection
         self._opened: WeakSet[socket.socket] = WeakSet()
 
-    def open(self, address: aiohttp.AddrInfoType) -> socket.socket:
-        """A socket for an address, as `getaddrinfo` gives it. Raises AddressRefusedError where it is objected to."""
+    def open(self, address: AddressInfo) -> socket.socket:
+        """A socket for an address. Raises AddressRefusedError where it is objected to."""
         family, kind, protocol, _, place = address
         if why := self._objection(str(place[0])):
+            self.refusal = why
             raise AddressRefusedError(errno.EACCES, why)
         opened = socket.socket(family, kind, protocol)
         self._opened.add(opened)
