@@ -17,7 +17,7 @@ EXPORT := uv export --quiet --frozen --format requirements-txt --all-groups --no
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo dev test lint fmt types crds docs bench lock plane gitea release-data
+.PHONY: help install demo dev test lint fmt types crds docs bench lock plane gitea github release-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,7 +44,7 @@ demo: install ## Walk through a sync in both directions and a conflict, on a rea
 dev: install ## Keep a local control plane, a Git server and the controller up
 	@$(BIN)/tandem dev
 
-test: install lint plane gitea ## Everything that must hold: lint, types, layers, generated files, all tests
+test: install lint plane gitea github ## Everything that must hold: lint, types, layers, generated files, all tests
 	$(BIN)/python -m pytest tests/unit -n $(WORKERS) $(PURE:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 	$(BIN)/python -m pytest tests --ignore=tests/unit -n $(WORKERS) --dist loadfile --durations=15
 
@@ -85,6 +85,9 @@ plane: install
 
 gitea: install
 	@$(BIN)/python -m tests.support.giteabuild
+
+github: install
+	@$(BIN)/python -m tests.support.githubbuild
 
 lock: ## Resolve dependencies anew (needs uv): uv.lock, and requirements.txt for machines without uv
 	uv lock

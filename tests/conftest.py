@@ -21,6 +21,8 @@ from tests.support.audit import AuditLog
 from tests.support.faults import FaultProxy
 from tests.support.gitea import Gitea
 from tests.support.giteabuild import ensure_gitea
+from tests.support.github import GitHub
+from tests.support.githubbuild import ensure_github
 from tests.support.identity import Identity
 from tests.support.kubectl import Kubectl
 from tests.support.postgres import PostgresServer
@@ -84,6 +86,17 @@ def sops_program() -> Path:
 def gitea(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gitea]:
     """The session's Gitea, for tests with users and repositories of their own; built where it is not there."""
     server = Gitea(ensure_gitea(os.environ, Progress()), tmp_path_factory.mktemp("gitea"), postgres)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def github(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHub]:
+    """The session's stand-in for GitHub, for tests with repositories of their own; installed where it is not there."""
+    server = GitHub(ensure_github(os.environ, Progress()), tmp_path_factory.mktemp("github"))
     try:
         server.start()
         yield server

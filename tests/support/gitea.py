@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -169,9 +170,9 @@ class Gitea:
             must_change_password=False,
         )
 
-    def create_token(self, user: str, name: str) -> str:
-        """A new access token with which this user's repositories can be read and written."""
-        made = self._request("POST", f"users/{user}/tokens", {"name": name, "scopes": SCOPES}, _basic(user))
+    def create_token(self, user: str, name: str, scopes: Sequence[str] = SCOPES) -> str:
+        """A new access token; by itself it lets this user's repositories be read and written."""
+        made = self._request("POST", f"users/{user}/tokens", {"name": name, "scopes": scopes}, _basic(user))
         return str(made["sha1"])
 
     def revoke_token(self, user: str, name: str) -> None:
@@ -182,6 +183,11 @@ class Gitea:
         """A new, empty, private repository, and the owner's clone of it in `folder`."""
         self.ask("POST", f"admin/users/{owner}/repos", name=name, private=True, default_branch="main")
         return GiteaRepository(self, owner, name, folder)
+
+    def fork(self, repository: GiteaRepository, owner: str, folder: Path) -> GiteaRepository:
+        """Somebody's fork of a public repository, and its clone in `folder`."""
+        self._request("POST", f"{repository.path}/forks", {}, _basic(owner))
+        return GiteaRepository(self, owner, repository.name, folder)
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
         """The administrator's request to the API; the decoded answer, None for none."""
@@ -221,7 +227,7 @@ class GiteaRepository:
 
     def __init__(self, server: Gitea, owner: str, name: str, folder: Path) -> None:
         self._server = server
-        self._path = f"repos/{owner}/{name}"
+        self.path = f"repos/{owner}/{name}"
         self.name = name
         self.url = f"{server.url}/{owner}/{name}.git"
         self.ssh_url = f"ssh://git@127.0.0.1:{server.ssh_port}/{owner}/{name}.git"
@@ -254,6 +260,23 @@ class GiteaRepository:
         """Take back `protect`."""
         self.ask("DELETE", "/branch_protections/main")
 
+    def commit_on(self, branch: str, path: str, text: str) -> str:
+        """Write a file on a branch, made from main if it is new, through the API; the branch's commit."""
+        known = {one["name"] for one in self.ask("GET", "/branches")}
+        content = base64.b64encode(text.encode()).decode()
+        place = {"branch": branch} if branch in known else {"branch": "main", "new_branch": branch}
+        made = self.ask("POST", f"/contents/{path}", content=content, message=f"Write {path}", **place)
+        return str(made["commit"]["sha"])
+
+    def merge(self, number: int, style: str = "merge") -> None:
+        """Merge a pull request as the administrator does: `style` is merge, squash, rebase …"""
+
+        def merged() -> bool:  # what may be merged is found out in the background
+            self.ask("POST", f"/pulls/{number}/merge", Do=style)
+            return True
+
+        wait_until(merged)
+
     def add_key(self, key: SshKey, *, read_only: bool = False) -> None:
         """Let a key fetch from the repository, and push to it."""
         self.ask("POST", "/keys", title=secrets.token_hex(4), key=key.public, read_only=read_only)
@@ -266,7 +289,7 @@ class GiteaRepository:
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
         """The administrator's request about this repository."""
-        return self._server.ask(method, self._path + path, **body)
+        return self._server.ask(method, self.path + path, **body)
 
 
 def _basic(user: str) -> str:
