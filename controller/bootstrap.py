@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
+from controller.git.forge.network import Network
 from controller.git.mirrors import Mirrors
 from controller.git.proxy import Proxy
 from controller.git.remote import UrlRules
@@ -52,6 +53,7 @@ from controller.store.store import Store
 from controller.sync.conflicts import MANAGER
 from controller.sync.courier import Courier
 from controller.sync.fabrics import Fabrics
+from controller.sync.forges import Forges
 from controller.sync.hints import HintDesk
 from controller.sync.installation import Lifetime, installation_of, known_installation
 from controller.sync.mailroom import Mailroom
@@ -108,6 +110,8 @@ async def assembled(
         stack.push_async_callback(home.close)
         targets = Targets(home, secrets, rules, connect)
         stack.push_async_callback(targets.close)
+        forges = Forges(secrets, Network(rules, _proxy(settings)))
+        stack.push_async_callback(forges.aclose)
 
         yield Tools(
             installation=installation,
@@ -115,6 +119,7 @@ async def assembled(
             writer=home.writer,
             targets=targets,
             source=SourceReader(secrets, mirrors, parser, sealing, settings.bounds),
+            forges=forges,
             trust=Trust(secrets),
             sealing=sealing,
             parser=parser,

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     NEEDS_RENDERING = "NeedsRendering"
     URL_REFUSED = "URLRefused"
     DECRYPTION_FAILED = "DecryptionFailed"
+    FORGE_REFUSED = "ForgeRefused"
     # sync
     SYNCED = "Synced"
     PROGRESSING = "Progressing"

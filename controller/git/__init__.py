@@ -12,6 +12,7 @@
     trees, snapshot              reading: trees by id, what changed between two, blobs, history
     heads                        what a server's list of references says
     signatures, signing          whom a commit or a tag is from; and signing our own
+    forge                        the web side of a Git server: pull requests; spoken to over HTTP
     paths, trailers, commit      writing: a commit in memory, inside its directory
     push                         what is asked for, and what may come of it
     errors                       what goes wrong, translated once

@@ -14,6 +14,7 @@
     │   ├── HostKeyUnknownError        ssh: known_hosts does not name the server, or there is none
     │   ├── SignatureInvalidError      a commit or tag that no trusted key vouches for, or no usable keys
     │   ├── RepositoryTooLargeError    more bytes or files, or folders within each other, than are taken
+    │   ├── ForgeRefusedError          whatever a forge does not do, or cannot be asked for
     │   ├── UnreachableError           no connection, no answer in time, 429, 5xx, an answer cut off
     │   └── MirrorDamagedError         the local copy is incomplete; the next fetch makes it anew
     │       └── ObjectMissingError     an id that the local copy does not hold, maybe rightly
@@ -110,6 +111,19 @@ class UnreachableError(WaitingError):
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.UNREACHABLE, message)
+
+
+class ForgeRefusedError(WaitingError):
+    """The forge did not do what it was asked for, or could not be asked.
+
+    `status` is that of its answer, 0 where there was none. `after`: the seconds for which it is to be left alone, None
+    where it does not say.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, after: float | None = None) -> None:
+        super().__init__(Reason.FORGE_REFUSED, message)
+        self.status = status
+        self.after = after
 
 
 class MirrorDamagedError(WaitingError):

@@ -217,6 +217,7 @@ class Fabrics:
         uid = self._close(key)
         if uid:
             self._tools.source.release(uid)
+            self._tools.forges.release(uid)
             self._tools.sealing.release(uid)
             self._tools.targets.release(uid)
             self._notices.forget(uid)

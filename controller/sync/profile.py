@@ -7,9 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from controller.api.meta import CONFIRM, REQUESTED_AT, NameRef
-from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule, VerifyMode
+from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule
 from controller.api.v1alpha1.problems import fabric_problems
+from controller.api.v1alpha1.repository import ForgeType, VerifyMode
+from controller.api.v1alpha1.repository import Repository as RepositorySpec
 from controller.errors import Reason, StalledError
+from controller.git.forge.place import ForgePlace, place_of
 from controller.objects import Kind, ObjectKey
 from controller.sops.keys import is_recipient
 from controller.sync.naming import field_manager
@@ -63,6 +66,15 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgeAccess:
+    """A fabric's forge, and the Secret that opens it. `api_url` as the spec says it, None where it says nothing."""
+
+    place: ForgePlace
+    secret: NameRef
+    api_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where a fabric's documents are."""
 
@@ -77,6 +89,7 @@ class Source:
     verify: VerifyMode = VerifyMode.NONE
     keys: NameRef | None = None
     signing: NameRef | None = None
+    forge: ForgeAccess | None = None  # None: branches are all there is
 
     @property
     def place(self) -> tuple[str, str]:
@@ -144,7 +157,8 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
     Raises StalledError(InvalidSpec) for what only the installation can refuse, and for what no schema can say.
     """
     spec, metadata = fabric.spec, fabric.metadata
-    if problems := [*fabric_problems(spec, plurals), *_pattern_problems(spec), *_recipient_problems(spec)]:
+    own = (_pattern_problems, _recipient_problems, _forge_problems)
+    if problems := [*fabric_problems(spec, plurals), *(problem for find in own for problem in find(spec))]:
         raise StalledError(Reason.INVALID_SPEC, "; ".join(problems))
     namespace, name = metadata.namespace, metadata.name
     return Profile(
@@ -184,7 +198,17 @@ def _source(spec: FabricSpec) -> Source:
         verify=repository.verify.mode,
         keys=repository.verify.keys_secret_ref,
         signing=repository.sign_with_secret_ref,
+        forge=_forge(repository),
     )
+
+
+def _forge(repository: RepositorySpec) -> ForgeAccess | None:
+    """Raises ValueError for a URL that is none of a forge's."""
+    forge = repository.forge
+    if forge is None or forge.type is ForgeType.LOCAL or forge.token_secret_ref is None:
+        return None
+    place = place_of(forge.type, repository.url, forge.api_url, repository.branch)
+    return ForgeAccess(place, forge.token_secret_ref, forge.api_url)
 
 
 def _scope(spec: FabricSpec, own: str, installation: Installation) -> Scope:
@@ -236,6 +260,17 @@ def _recipient_problems(spec: FabricSpec) -> Iterator[str]:
             )
 
 
+def _forge_problems(spec: FabricSpec) -> Iterator[str]:
+    """A forge without a token, and a repository that no forge can have."""
+    forge = spec.repository.forge
+    if forge is not None and forge.type is not ForgeType.LOCAL and forge.token_secret_ref is None:
+        yield "spec.repository.forge.tokenSecretRef: name the Secret with the token for the forge's API"
+    try:
+        _forge(spec.repository)
+    except ValueError as error:
+        yield str(error)
+
+
 def _rules(spec: FabricSpec, own: str, manager: str, installation: Installation) -> Rules:
     directions = {
         Kind(rule.group, rule.kind): Direction(rule.direction.value) for rule in spec.resources if rule.direction
@@ -266,6 +301,7 @@ def _own_secrets(spec: FabricSpec, own: str) -> Iterator[ObjectKey]:
         repository.verify.keys_secret_ref,
         repository.sign_with_secret_ref,
         repository.hook_secret_ref,
+        repository.forge.token_secret_ref if repository.forge else None,
         spec.encryption.identity_secret_ref,
         spec.target.kubeconfig_secret_ref,
         *(receiver.secret_ref for receiver in spec.notify),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from controller.api.v1alpha1.fabric import VerifyMode
+from controller.api.v1alpha1.repository import VerifyMode
 from controller.errors import Reason, TandemError, WaitingError
 from controller.git.errors import ObjectMissingError, SignatureInvalidError
 from controller.git.mirror import Mirror

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from controller.api.v1alpha1.fabric import VerifyMode
+from controller.api.v1alpha1.repository import VerifyMode
 from controller.errors import Reason, WaitingError
 from controller.git.credentials import ANONYMOUS, Credentials, credentials_from
 from controller.git.disk import Usage

@@ -12,6 +12,7 @@ from controller.runtime.events import Announcer
 from controller.runtime.metrics import Metrics
 from controller.runtime.status import StatusWriter
 from controller.store.store import Store
+from controller.sync.forges import Forges
 from controller.sync.mailroom import Mailroom
 from controller.sync.parsing import ParserPool
 from controller.sync.profile import Installation
@@ -34,6 +35,7 @@ class Tools:
     writer: Writer
     targets: Targets
     source: SourceReader
+    forges: Forges
     trust: Trust
     sealing: Sealing
     parser: ParserPool

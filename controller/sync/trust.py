@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from controller.api.v1alpha1.fabric import VerifyMode
+from controller.api.v1alpha1.repository import VerifyMode
 from controller.errors import Reason, WaitingError
 from controller.git.errors import SignatureInvalidError
 from controller.git.heads import Head

@@ -22,13 +22,11 @@ from controller.api.meta import (
 )
 from controller.api.v1alpha1.fabricstatus import FabricStatus
 from controller.api.v1alpha1.receivers import Receiver
+from controller.api.v1alpha1.repository import Repository
 from controller.api.v1alpha1.values import (
-    BRANCH,
     GROUP,
     KIND,
-    ONE_LINE,
     SERVICE_ACCOUNT,
-    URL,
     Directory,
     KindName,
     ManagerGlob,
@@ -85,117 +83,6 @@ class OnRemoval(StrEnum):
 
     ORPHAN = "Orphan"
     PRUNE = "Prune"
-
-
-class Author(Model):
-    """Who the commits of write-backs are by."""
-
-    name: Annotated[
-        str, Field(min_length=1, max_length=128, description="The author's name in Tandem's commits."), ONE_LINE
-    ] = "Tandem"
-    email: Annotated[
-        str, Field(min_length=1, max_length=254, description="The author's address in Tandem's commits."), ONE_LINE
-    ] = "tandem@localhost"
-
-
-class VerifyMode(StrEnum):
-    """What has to be signed before it is applied."""
-
-    NONE = "None"
-    HEAD = "Head"
-    TAG = "Tag"
-
-
-class Verify(Model):
-    """Whose signatures are asked for."""
-
-    rules: ClassVar[tuple[Cel, ...]] = (
-        Cel(
-            "!has(self.mode) || self.mode == 'None' || has(self.keysSecretRef)",
-            "verify needs keysSecretRef: the keys that are trusted",
-        ),
-    )
-
-    mode: VerifyMode = Field(
-        default=VerifyMode.NONE,
-        description="None: every commit of the branch is applied. Head: the commit that the branch is at must be "
-        "signed by a trusted key; while it is not, the last good one stays. Tag: the newest tag that is signed by a "
-        "trusted key, and whose commit the branch holds, is applied; only with direction GitToCluster.",
-    )
-    keys_secret_ref: NameRef | None = Field(
-        default=None,
-        description="A Secret of this namespace whose entries are the trusted public keys: OpenPGP, or SSH (ed25519, "
-        "RSA), one or more in each.",
-    )
-
-
-class Repository(Model):
-    """Where the documents are, and how Git is spoken to."""
-
-    url: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=2048,
-            description="The repository's URL, without credentials: https://…, ssh://user@host/path or "
-            "user@host:path. Addresses that resolve to loopback or link-local networks or to the API server are "
-            "refused unless the controller runs with --allow-insecure-git.",
-        ),
-        URL,
-    ]
-    branch: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=244,
-            description="The branch that is followed and written to. Changing it starts a new comparison: objects "
-            "missing by then stop the plan until they are confirmed.",
-        ),
-        BRANCH,
-    ] = "main"
-    directory: Annotated[
-        Directory,
-        Field(
-            description="The directory whose documents take part, with everything below it, relative to the "
-            "repository's root. Nothing outside it is ever read or written."
-        ),
-    ] = "."
-    credentials_secret_ref: NameRef | None = Field(
-        default=None,
-        description="A Secret of this namespace. For https: username and password, or bearerToken; ca.crt for a "
-        "private authority; tls.crt and tls.key for a client certificate. For ssh: identity, known_hosts, and password "
-        "if the key has a passphrase. Absent: the repository is read and written without authentication.",
-    )
-    hook_secret_ref: NameRef | None = Field(
-        default=None,
-        description="A Secret of this namespace with token, the secret of the Git server's webhook. With it, `tandem "
-        "serve` takes /hooks/{github,gitlab,gitea,generic}/<namespace>/<fabric>, and a push is known at once.",
-    )
-    author: Author = Field(default=Author(), description="The author of Tandem's commits.")
-    max_bytes: Annotated[
-        int,
-        Field(
-            ge=1 << 20,
-            le=1 << 40,
-            description="The most bytes that the local copy of the repository may have, with the branch's history; "
-            "a fetch of more is broken off with RepositoryTooLarge.",
-        ),
-    ] = 1 << 30
-    max_files: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=300_000,
-            description="The most files below directory, of whatever kind; with more nothing is read "
-            "(RepositoryTooLarge).",
-        ),
-    ] = 100_000
-    verify: Verify = Field(default=Verify(), description="Whose signatures are asked for before a commit is applied.")
-    sign_with_secret_ref: NameRef | None = Field(
-        default=None,
-        description="A Secret of this namespace with identity, an SSH private key (ed25519, RSA), and password if it "
-        "has a passphrase: Tandem's commits are signed with it. With verify, its public key must be in keysSecretRef.",
-    )
 
 
 class Target(Model):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from controller.api.v1alpha1.fabric import Direction, FabricSpec, KindDirection, ResourceRule, VerifyMode
+from controller.api.v1alpha1.fabric import Direction, FabricSpec, KindDirection, ResourceRule
+from controller.api.v1alpha1.repository import VerifyMode
 from controller.objects import Kind
 
 

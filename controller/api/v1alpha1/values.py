@@ -16,6 +16,10 @@ URL = Cel(
     "credentials belong into the Secret of credentialsSecretRef, and http:// works only where the controller runs "
     "with --allow-insecure-git",
 )
+API_URL = Cel(
+    r"self.matches('^https?://[^/@?#\\s]+(/[^?#\\s]*)?$')",
+    "must be an https:// URL such as https://git.example.com/api/v1, without user, password, query or fragment",
+)
 BRANCH = Cel(
     r"self.matches('^[^-./~^:?*\\[\\\\\\s][^~^:?*\\[\\\\\\s]*$') && !self.startsWith('refs/') "
     r"&& !self.matches('[.][.]|//|@[{]|[/.]$|[.]lock$')",

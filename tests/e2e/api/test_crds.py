@@ -242,6 +242,18 @@ WRONG_FABRICS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a long name": (fabric(name="x" * 64), "the name of a Fabric has at most 63 characters"),
     "an unknown field": (fabric({"sinc": {}}), 'unknown field "spec.sinc"'),
+    "a forge without a token": (
+        fabric(forge={"type": "GitHub"}),
+        "forge needs tokenSecretRef with the types GitHub and Gitea",
+    ),
+    "a plain server with a token": (
+        fabric(forge={"type": "Local", "tokenSecretRef": {"name": "x"}}),
+        "Local takes neither it nor apiURL",
+    ),
+    "an API with a password": (
+        fabric(forge={"type": "Gitea", "apiURL": "https://a:b@h/api/v1", "tokenSecretRef": {"name": "x"}}),
+        "must be an https:// URL such as https://git.example.com/api/v1",
+    ),
     "verify without keys": (
         fabric(verify={"mode": "Head"}),
         "verify needs keysSecretRef: the keys that are trusted",

@@ -128,6 +128,7 @@ def test_the_fabric_has_exactly_the_fields_that_have_an_effect() -> None:
             "branch",
             "credentialsSecretRef",
             "directory",
+            "forge",
             "hookSecretRef",
             "maxBytes",
             "maxFiles",

@@ -54,6 +54,32 @@ def test_the_bounds_of_a_repository_are_the_fabric_s() -> None:
     assert (source.max_bytes, source.max_files) == (5 << 20, 7)
 
 
+def test_a_forge_is_found_by_the_url() -> None:
+    url = "https://git.example.com/team/fleet.git"
+    forge = {"type": "Gitea", "tokenSecretRef": {"name": "forge"}}
+    found = profile_of(fabric(repository={"url": url, "forge": forge}), HERE).source.forge
+    assert found is not None
+    assert (found.place.api, found.secret.name, found.api_url) == ("https://git.example.com/api/v1", "forge", None)
+    there = forge | {"apiURL": "https://api.example.com/"}
+    found = profile_of(fabric(repository={"url": url, "forge": there}), HERE).source.forge
+    assert found is not None
+    assert (found.place.api, found.api_url) == ("https://api.example.com", "https://api.example.com/")
+    assert profile_of(fabric(repository={"url": url, "forge": {"type": "Local"}}), HERE).source.forge is None
+
+
+@pytest.mark.parametrize(
+    ("url", "forge", "why"),
+    [
+        ("https://h/r.git", {"type": "GitHub", "tokenSecretRef": {"name": "x"}}, "is not owner/name"),
+        ("https://h/a/r.git", {"type": "GitHub"}, "forge.tokenSecretRef: name the Secret"),
+    ],
+)
+def test_a_forge_that_cannot_be_is_invalid(url: str, forge: dict[str, Any], why: str) -> None:
+    with pytest.raises(StalledError, match=why) as caught:
+        profile_of(fabric(repository={"url": url, "forge": forge}), HERE)
+    assert caught.value.reason is Reason.INVALID_SPEC
+
+
 def test_digests_are_keyed_with_the_installations_secret() -> None:
     assert profile_of(fabric(), HERE).rules.salt == HERE.salt
     assert "0123456789abcdef" not in repr(HERE)
@@ -171,13 +197,15 @@ def test_each_wrong_recipient_is_named() -> None:
 
 def test_the_secrets_that_a_fabric_names_are_not_imported() -> None:
     repository = {
+        "url": "https://git.example.com/team/fleet.git",
         "credentialsSecretRef": {"name": "git"},
         "signWithSecretRef": {"name": "signer"},
         "hookSecretRef": {"name": "hook"},
+        "forge": {"type": "Gitea", "tokenSecretRef": {"name": "forge"}},
         "verify": {"mode": "Head", "keysSecretRef": {"name": "keys"}},
     }
     kept = profile_of(fabric(repository=repository, encryption=IDENTITY), HERE).rules.kept_out
-    assert kept == {ObjectKey("", "Secret", "team", name) for name in ("git", "signer", "hook", "keys", "age")}
+    assert kept == {ObjectKey("", "Secret", "team", name) for name in ("git", "signer", "hook", "forge", "keys", "age")}
     assert profile_of(fabric(), HERE).rules.kept_out == frozenset()
 
 
