@@ -7,7 +7,7 @@ two names that differ only in upper and lower case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pygit2
@@ -64,17 +64,36 @@ def build_commit(
     is 0644; deleting what is not there is no change. `sign` makes the signature that the commit carries.
     PathRefusedError names the first path that must not be written.
     """
+    tree = changed_tree(repository, parent, directory, changes)
+    if parent and commit_at(repository, parent).tree.id == tree:
+        return parent
+    return write_commit(repository, [parent] if parent else [], tree, message, stamp, sign)
+
+
+def changed_tree(
+    repository: pygit2.Repository, commit: str | None, directory: str, changes: Mapping[str, bytes | None]
+) -> pygit2.Oid:
+    """Write the tree of `commit` with `changes`; see build_commit."""
     for path in sorted(changes):
         check_path(path, directory)
-    base = commit_at(repository, parent).tree if parent else None
-    tree = write_folder(repository, base, folder_of(changes), "") or repository.TreeBuilder().write()
-    if parent and base is not None and tree == base.id:
-        return parent
+    base = commit_at(repository, commit).tree if commit else None
+    return write_folder(repository, base, folder_of(changes), "") or repository.TreeBuilder().write()
+
+
+def write_commit(
+    repository: pygit2.Repository,
+    parents: Sequence[str],
+    tree: pygit2.Oid,
+    message: str,
+    stamp: Stamp,
+    sign: Sign | None = None,
+) -> str:
+    """Write a commit of a tree that is there; its id."""
     author, committer = signature(stamp.author, stamp.time), signature(stamp.committer, stamp.time)
-    parents: list[pygit2.Oid | str] = [parent] if parent else []
+    before: list[pygit2.Oid | str] = [*parents]
     if sign is None:
-        return str(repository.create_commit(None, author, committer, message, tree, parents))
-    unsigned = str(repository.create_commit_string(author, committer, message, tree, parents))
+        return str(repository.create_commit(None, author, committer, message, tree, before))
+    unsigned = str(repository.create_commit_string(author, committer, message, tree, before))
     return str(repository.create_commit_with_signature(unsigned, sign(unsigned.encode()), "gpgsig"))
 
 

@@ -13,6 +13,7 @@
     │   ├── HostKeyMismatchError       ssh: the server is not the one that known_hosts names
     │   ├── HostKeyUnknownError        ssh: known_hosts does not name the server, or there is none
     │   ├── SignatureInvalidError      a commit or tag that no trusted key vouches for, or no usable keys
+    │   ├── AmendmentRefusedError      a request's branch has commits that what is proposed cannot be merged with
     │   ├── RepositoryTooLargeError    more bytes or files, or folders within each other, than are taken
     │   ├── ForgeRefusedError          whatever a forge does not do, or cannot be asked for
     │   ├── UnreachableError           no connection, no answer in time, 429, 5xx, an answer cut off
@@ -104,6 +105,13 @@ class RepositoryTooLargeError(WaitingError):
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.REPOSITORY_TOO_LARGE, message)
+
+
+class AmendmentRefusedError(WaitingError):
+    """The branch of a pull request has commits of others that what is proposed cannot be merged with."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.PUSH_REJECTED, message)
 
 
 class UnreachableError(WaitingError):

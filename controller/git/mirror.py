@@ -24,7 +24,7 @@ from controller.git.errors import MirrorDamagedError, ObjectMissingError, Reposi
 from controller.git.heads import Head, Wanted, local_reference, tags_of, tip_of
 from controller.git.libgit2 import UNREADABLE
 from controller.git.packs import MOST_PACKS, drop_packs, loose_bytes, merge_packs, packed_bytes, small_packs
-from controller.git.push import Outcome, Pushed, PushOrder
+from controller.git.push import NOTHING, Outcome, Pushed, PushOrder
 from controller.git.remote import UrlRules, check_address, check_url, printable
 from controller.git.repository import (
     Copy,
@@ -122,8 +122,13 @@ class Mirror:
         sign: Sign | None = None,
     ) -> str:
         """Build a commit in the local copy (see commit.build_commit); nothing is sent."""
-        job = partial(self._build, parent, directory, changes, message, stamp, sign)
-        return await self._worker.run(job, f"building a commit for {printable(self.url)}")
+        return await self.build(
+            lambda repository: build_commit(repository, parent, directory, changes, message, stamp, sign)
+        )
+
+    async def build(self, make: Callable[[pygit2.Repository], str]) -> str:
+        """What `make` builds in the local copy, of what is there; nothing is sent. It may be the copy's first use."""
+        return await self._worker.run(partial(self._build, make), f"building a commit for {printable(self.url)}")
 
     async def push(self, commit: str, branch: str, expected: str | None) -> Outcome:
         """Move the branch from `expected` (None: it must not exist yet) to `commit`. Never forced.
@@ -132,6 +137,10 @@ class Mirror:
         """
         job = partial(self._push, PushOrder(commit, branch, expected))
         return await self._call("push", job, f"the push to {printable(self.url)}")
+
+    async def delete(self, branch: str, expected: str) -> Outcome:
+        """Remove a branch that is at `expected`. After an UnreachableError it may be gone all the same."""
+        return await self.push(NOTHING, branch, expected)
 
     def close(self) -> None:
         """Give back open files, soon; the mirror may be used again."""
@@ -253,23 +262,14 @@ class Mirror:
         with self.snapshot.closed():
             drop_packs(self.path, merged)
 
-    def _build(
-        self,
-        parent: str | None,
-        directory: str,
-        changes: Mapping[str, bytes | None],
-        message: str,
-        stamp: Stamp,
-        sign: Sign | None,
-    ) -> str:
-        """Build a commit. Without a parent this may be the first use of the copy."""
+    def _build(self, make: Callable[[pygit2.Repository], str]) -> str:
         with exclusive(self.path):
             repository = self._usable_copy()
             try:
-                return build_commit(repository, parent, directory, changes, message, stamp, sign)
+                return make(repository)
             except UNREADABLE as error:
                 self._note_damage(proven=not isinstance(error, KeyError))
-                raise MirrorDamagedError(f"no commit can be built on {parent} ({error}); fetch again") from None
+                raise MirrorDamagedError(f"no commit can be built in the local copy ({error}); fetch again") from None
 
     def _push(self, order: PushOrder) -> Outcome:
         """Push from the copy as it is: a mended one would not hold the commit."""
@@ -284,8 +284,12 @@ class Mirror:
                     f"{order.commit} cannot be pushed ({error}); fetch, and build it again"
                 ) from None
             if isinstance(outcome, Pushed):
+                here = local_reference(order.branch)
                 with suppress(*UNREADABLE):  # only spares the next fetch a negotiation
-                    repository.references.create(local_reference(order.branch), outcome.commit, force=True)
+                    if order.is_deletion:
+                        repository.references.delete(here)
+                    else:
+                        repository.references.create(here, outcome.commit, force=True)
             return outcome
 
     def _discard(self) -> None:

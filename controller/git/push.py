@@ -47,7 +47,7 @@ Outcome = Pushed | LeaseLost | Refused
 
 @dataclass(frozen=True, slots=True)
 class PushOrder:
-    """Move `branch` from `expected` (None: it must not exist) to `commit`."""
+    """Move `branch` from `expected` (None: it must not exist) to `commit` (NOTHING: remove it)."""
 
     commit: str
     branch: str
@@ -61,7 +61,12 @@ class PushOrder:
     @property
     def refspec(self) -> str:
         """The order as Git takes it; no `+`, so never forced."""
-        return f"{self.commit}:{self.reference}"
+        return f"{'' if self.is_deletion else self.commit}:{self.reference}"
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether the branch is to go."""
+        return self.commit == NOTHING
 
 
 def check_order(repository: pygit2.Repository, order: PushOrder) -> Refused | None:
@@ -71,6 +76,8 @@ def check_order(repository: pygit2.Repository, order: PushOrder) -> Refused | No
     """
     if not pygit2.reference_is_valid_name(order.reference):
         return Refused(one_line(f"{order.branch!r} is not a name that a branch can have"))
+    if order.is_deletion:
+        return None
     for commit in filter(None, (order.commit, order.expected)):
         if commit not in repository.odb:
             raise ObjectMissingError(f"the local copy does not hold {commit}")
@@ -81,7 +88,7 @@ def check_order(repository: pygit2.Repository, order: PushOrder) -> Refused | No
 
 def settled(head: str | None, order: PushOrder, message: str) -> Outcome:
     """What became of a push that was not accepted, by where the branch is now: a lost race, or a refusal."""
-    if head == order.commit:
+    if (head or NOTHING) == order.commit:
         return Pushed(order.commit)
     if head != order.expected:
         return LeaseLost(head)

@@ -177,6 +177,22 @@ async def test_only_the_wanted_branch_is_fetched(mirror: Mirror, person: WorkTre
     assert (await mirror.fetch("release/1.0/hot")).commit == deeper
 
 
+async def test_a_branch_is_removed_only_where_it_was_seen(way: Way, mirror: Mirror, person: WorkTree) -> None:
+    first = person.publish({"web.yaml": "a: 1\n"})
+    person("push", "--quiet", "origin", "HEAD:refs/heads/tandem/demo")
+    seen = (await mirror.fetch("tandem/demo")).commit
+    moved = person.commit({"web.yaml": "a: 2\n"})
+    person("push", "--quiet", "origin", "HEAD:refs/heads/tandem/demo")
+    assert await mirror.delete("tandem/demo", seen) == LeaseLost(moved)
+    assert tip(way, "tandem/demo") == moved
+    assert isinstance(await mirror.delete("tandem/demo", moved), Pushed)
+    assert tip(way, "tandem/demo") == ""
+    assert tip(way) == first
+    with pytest.raises(BranchNotFoundError):
+        await mirror.fetch("tandem/demo")
+    assert isinstance(await mirror.delete("tandem/demo", moved), Pushed), "it is gone already"
+
+
 async def test_a_rewritten_branch_is_followed(mirror: Mirror, person: WorkTree) -> None:
     person.publish({"web.yaml": "a: 1\n"})
     old = person.publish({"web.yaml": "a: 2\n"})
