@@ -137,6 +137,32 @@ pushes = Table(
     Index(None, "fabric_id", "time"),
 )
 
+requests = Table(
+    "requests",
+    metadata,
+    _fabric(),
+    _text("url"),
+    _text("base_branch"),
+    _text("branch"),
+    Column("cause", String(16), nullable=False),
+    Column("step", String(16), nullable=False),
+    _text("commit"),
+    _text("prepared"),
+    _text("digest"),
+    Column("opened", Boolean, nullable=False),
+    Column("number", Integer, nullable=False),
+    _text("link"),
+)
+
+pending = Table(
+    "pending",
+    metadata,
+    _fabric(),
+    *_object(),
+    Column("content", LargeBinary, nullable=False),
+    _text("rejected"),
+)
+
 refusals = Table(
     "refusals",
     metadata,

@@ -16,6 +16,7 @@ from controller.store.installation import InstallationTable
 from controller.store.outbox import Outbox
 from controller.store.pushlog import PushLog
 from controller.store.refusals import Refusals
+from controller.store.requests import Requests
 from controller.store.told import ToldTable
 
 
@@ -31,6 +32,7 @@ class Store:
         self.fabrics = FabricTable(database)
         self.bases = Bases(database)
         self.pushes = PushLog(database)
+        self.requests = Requests(database)
         self.refusals = Refusals(database)
         self.guards = GuardTokens(database)
         self.hints = Hints(database)

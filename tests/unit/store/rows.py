@@ -9,6 +9,7 @@ from controller.store.history import Archived, RunRow
 from controller.store.outbox import Letter
 from controller.store.pushlog import Push, PushedObject, PushState
 from controller.store.refusals import Refusal
+from controller.store.requests import Cause, PendingRow, RequestRow, RequestStep
 from controller.store.told import Told
 
 WEB = ObjectKey("apps", "Deployment", "shop", "web")
@@ -35,3 +36,17 @@ RUN = RunRow(
 ARCHIVED = Archived("job-uid", "SyncJob", "job", 100.0, {"spec": {"type": "Sync"}, "status": {"phase": "Completed"}})
 TOLD = Told(True, "Unreachable", (100.0, 160.5))
 LETTER = Letter("a1b2c3", "d1", {"event": "Failed", "objects": ["ConfigMap/shop/settings"]}, made=100.0, due=100.0)
+REQUEST = RequestRow(
+    "https://git.example/shop.git",
+    "main",
+    "tandem/shop/demo-1a2b",
+    Cause.SPEC,
+    RequestStep.OPEN,
+    commit="c1",
+    prepared="c2",
+    digest="d1",
+    opened=True,
+    number=7,
+    link="https://git.example/shop/pulls/7",
+)
+WAITING = PendingRow({"edits": [["/spec/vlan", [1], [2], "kubectl-edit"]]})

@@ -15,7 +15,20 @@ from controller.store.fabrics import FabricRow
 from controller.store.history import Archived
 from controller.store.pushlog import PushState
 from controller.store.schema import metadata
-from tests.unit.store.rows import ARCHIVED, BASE, GUARD, LETTER, NAMESPACE, PUSH, REFUSAL, RUN, TOLD, WEB
+from tests.unit.store.rows import (
+    ARCHIVED,
+    BASE,
+    GUARD,
+    LETTER,
+    NAMESPACE,
+    PUSH,
+    REFUSAL,
+    REQUEST,
+    RUN,
+    TOLD,
+    WAITING,
+    WEB,
+)
 
 
 async def test_the_database_has_an_id_of_its_own_made_once(url: str) -> None:
@@ -177,6 +190,8 @@ async def test_a_dropped_fabric_leaves_nothing_and_nobody_else_loses_anything(st
         await store.pushes.prepare(row.id, PUSH)
         await store.refusals.save(row.id, {WEB: REFUSAL})
         await store.guards.save(row.id, GUARD)
+        await store.requests.save(row.id, REQUEST)
+        await store.requests.save_edits(row.id, {WEB: WAITING})
         await store.told.save(row.id, {"failure": TOLD})
         await store.outbox.put(row.id, [LETTER])
         await store.history.record(row.id, replace(RUN, operation_id=f"op-{uid}"))
