@@ -263,6 +263,7 @@ def _token(view: View, kind: ConflictType, fields: Sequence[ConflictField]) -> s
         [render_path(field.path), [field.in_base, field.in_git, field.in_cluster], field.base, field.git, field.cluster]
         for field in fields
     ]
-    sides = (view.situation.declared.content, view.situation.actual.content) if kind in _CRITICAL else ()
+    is_whole = kind in _CRITICAL or not fields
+    sides = (view.situation.declared.content, view.situation.actual.content) if is_whole else ()
     message = b"\0".join((canonical([kind.value, values]), *sides))
     return hmac.new(view.rules.salt, message, "sha256").hexdigest()[: TOKEN_BYTES * 2]

@@ -12,7 +12,7 @@ from typing import Final
 from controller.errors import Reason
 from controller.objects import canonical
 from controller.sync.plan.conflicts import NEVER_IN_CLEAR, conflict_of, is_unwritable
-from controller.sync.plan.deletions import created, forgotten, undeclared, vanished
+from controller.sync.plan.deletions import DOCUMENT_PENDING, created, forgotten, pruned, rejected, undeclared, vanished
 from controller.sync.plan.imports import importable, reason_not_to_import
 from controller.sync.plan.intended import copied
 from controller.sync.plan.merge import both_present, unbased, unproven
@@ -21,13 +21,14 @@ from controller.sync.plan.model import (
     Change,
     ConflictType,
     Direction,
+    FieldEdit,
     Presence,
     Question,
     Target,
 )
 from controller.sync.plan.outcome import completed, in_conflict, left_alone
 from controller.sync.plan.rows import Row
-from controller.sync.plan.tree import ABSENT
+from controller.sync.plan.tree import ABSENT, is_same
 from controller.sync.plan.view import View
 
 RECONCILE: Final = "tandem.dev/reconcile"
@@ -125,12 +126,20 @@ def _imported(view: View) -> Change:
         return left_alone(view, Action.IGNORE, row, message=reason)
     if is_unwritable(view):
         return left_alone(view, Action.SKIP, row, Reason.ENCRYPTION_REQUIRED, NEVER_IN_CLEAR)
-    document = canonical(importable(key, copied(view.actual), view.schema))
-    pending = view.situation.pending
-    if pending is not None and any(edit.path == () and canonical(edit.new) == document for edit in pending.edits):
-        return left_alone(view, Action.UNCHANGED, row, message="its document is on its way")
-    api_version = view.actual.get("apiVersion", "")
-    return Change(key, Action.IMPORT, row, document=document, record=document, api_version=api_version)
+    tree = importable(key, copied(view.actual), view.schema)
+    if is_same(view.pending_document, tree):
+        return left_alone(view, Action.UNCHANGED, row, message=DOCUMENT_PENDING)
+    document = canonical(tree)
+    change = Change(
+        key,
+        Action.IMPORT,
+        row,
+        document=document,
+        proposed=(FieldEdit((), new=tree, old_present=False),),
+        record=document,
+        api_version=view.actual.get("apiVersion", ""),
+    )
+    return rejected(view, pruned(view, row), change) if view.rejection else change
 
 
 # ---- what holds for every row ----

@@ -20,6 +20,7 @@ from controller.sync.plan.model import (
     Change,
     ConflictType,
     Direction,
+    FieldEdit,
     Propagate,
     Question,
     Strategy,
@@ -28,9 +29,12 @@ from controller.sync.plan.model import (
 from controller.sync.plan.normalize import without_notes
 from controller.sync.plan.outcome import in_conflict, left_alone
 from controller.sync.plan.rows import Row
+from controller.sync.plan.tree import ABSENT, is_same
 from controller.sync.plan.view import View
 
 POD: Final = Kind("", "Pod")
+DOCUMENT_PENDING: Final = "its document is on its way"
+_STALE = "a side moved since this was shown; look again, and decide again"
 _DECISIVE = frozenset({Strategy.GIT_WINS, Strategy.CLUSTER_WINS})
 
 
@@ -68,6 +72,8 @@ def _by_deletion_rule(view: View, row: Row) -> Change:
     rules, facts = view.rules.deletion, view.facts
     pending = view.situation.pending
     if pending is not None and pending.deleted:
+        if pending.rejected:
+            return rejected(view, _created_if_allowed(view, row), _document_removed(view, row, "removed once more"))
         return left_alone(view, Action.UNCHANGED, Row.GONE, message="the document's removal is on its way")
     if facts.job_ended:
         return left_alone(view, Action.UNCHANGED, row, message="a Job that ended is neither made again nor undeclared")
@@ -115,6 +121,10 @@ def undeclared(view: View) -> Change | Question:
             return forgotten(view, row, "another object of this name")
         message = "removed from Git, and made anew in the cluster by somebody else"
         return _lost(view, row, ConflictType.DELETED_IN_GIT, message)
+    if view.pending_document is not ABSENT:
+        return _written_again(view, _undeclared_row(view))
+    if view.rejection:
+        return rejected(view, pruned(view, _undeclared_row(view)), _written_again(view, _undeclared_row(view)))
     if _undeclared_row(view) is Row.UNDECLARED:
         return pruned(view, Row.UNDECLARED)
     if view.direction is Direction.GIT_TO_CLUSTER:
@@ -154,8 +164,19 @@ def _written_again(view: View, row: Row) -> Change:
         return left_alone(view, Action.SKIP, row, Reason.ENCRYPTION_REQUIRED, message)
     delta = view.cluster_delta
     edits = (*delta.edits, *delta.doubtful, *delta.own)
-    document = canonical(merged_document(view, (), edits))
-    return Change(view.key, Action.WRITE_BACK, row, document=document, edits=hidden(view.key, edits), record=document)
+    tree = merged_document(view, (), edits)
+    if is_same(view.pending_document, tree):
+        return left_alone(view, Action.UNCHANGED, row, message=DOCUMENT_PENDING)
+    document = canonical(tree)
+    return Change(
+        view.key,
+        Action.WRITE_BACK,
+        row,
+        document=document,
+        edits=hidden(view.key, edits),
+        proposed=(FieldEdit((), new=tree, old_present=False),),
+        record=document,
+    )
 
 
 # ---- who decides about a loss ----
@@ -172,12 +193,32 @@ def _lost(view: View, row: Row, kind: ConflictType, message: str) -> Change:
             return in_conflict(view, row, conflict)
         return _restored(view, row, kind, chosen)
     if resolution.token not in ("", conflict.token):
-        stale = "a side moved since this was shown; look again, and decide again"
-        return in_conflict(view, row, replace(conflict, message=stale), Reason.STALE)
+        return in_conflict(view, row, replace(conflict, message=_STALE), Reason.STALE)
     refusal = _refusal(view, kind, resolution.strategy)
     if refusal:
         return in_conflict(view, row, replace(conflict, message=refusal), Reason.RESOLUTION_FAILED)
     return _restored(view, row, kind, resolution.strategy)
+
+
+def rejected(view: View, by_git: Change, by_cluster: Change) -> Change:
+    """A document, or its removal, was proposed and not taken: a job or a person says which of the two it is to be."""
+    conflict = conflict_of(view, ConflictType.REJECTED, (), (), view.rejection)
+    resolution = None if view.facts.force else view.facts.resolution
+    chosen = view.facts.force if resolution is None else resolution.strategy
+    is_stale = resolution is not None and resolution.token not in ("", conflict.token)
+    if chosen is Strategy.CLUSTER_WINS and not is_stale:
+        return by_cluster
+    if chosen is Strategy.GIT_WINS and not is_stale and by_git.action is not Action.FORGET:
+        return replace(by_git, api_version=by_cluster.api_version)
+    reason = Reason.CONFLICTS_OPEN
+    if is_stale:
+        conflict, reason = replace(conflict, message=_STALE), Reason.STALE
+    elif resolution is not None:
+        message = "the object is kept as a whole or not: choose GitWins or ClusterWins"
+        if chosen is Strategy.GIT_WINS:
+            message = f"Git cannot win, because the object stays ({by_git.message}): choose ClusterWins, or delete it"
+        conflict, reason = replace(conflict, message=message), Reason.RESOLUTION_FAILED
+    return replace(in_conflict(view, Row(by_git.row), conflict, reason), api_version=by_cluster.api_version)
 
 
 def _standing_choice(view: View, row: Row, kind: ConflictType) -> Strategy | None:

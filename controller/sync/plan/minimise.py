@@ -64,6 +64,7 @@ def minimised(change: Change, dropped: Iterable[Path], answer: bytes, schema: Sc
         intended=None if change.intended is None else probe(change.intended, gone, schema),
         record=None if change.record is None else probe(change.record, gone, schema),
         edits=tuple(edit for edit in change.edits if edit.path not in gone),
+        omitted=tuple(gone),
     )
 
 

@@ -107,9 +107,13 @@ class FieldEdit:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """P: cluster edits on their way to Git that are not on the branch yet (a push that is retried, a request)."""
+    """P: cluster edits on their way to Git that are not on the branch yet: they wait in a pull request.
+
+    An edit with the path () is the whole document of an object that Git does not declare.
+    """
 
     edits: tuple[FieldEdit, ...]
+    omitted: tuple[Path, ...] = ()  # parts of the edits that the document need not say: the server fills them in
     deleted: bool = False  # the document's removal is what is pending
     rejected: str = ""  # the request was closed, or its branch deleted: what to say about it
 
@@ -346,6 +350,8 @@ class Change:
     removals: tuple[Path, ...] = ()
     document: bytes | None = None
     edits: tuple[FieldEdit, ...] = ()
+    proposed: tuple[FieldEdit, ...] = ()  # all that leads from Git's document to `document`, a Secret's values too
+    omitted: tuple[Path, ...] = ()  # of `proposed`, what was left out of `document` because the server fills it in
     corrections: tuple[FieldEdit, ...] = ()  # declared paths put back in the cluster; what fights are counted by
     conflict: Conflict | None = None
     drift: Drift = Drift()

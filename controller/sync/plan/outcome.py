@@ -69,15 +69,17 @@ def carried_out(
     writes_git = view.direction is not Direction.GIT_TO_CLUSTER
     taken = [*settlement.keep, *settlement.accept] if writes_git else settlement.keep
     document = merged_document(view, settlement.revert, taken, settlement.values)
-    on_the_way = merged_document(view, (), view.pending)
+    on_the_way = merged_document(view, (), settlement.keep)
     to_write = writes_git and not is_same(document, view.declared) and not is_same(document, on_the_way)
     applies = _has_to_apply(view, settlement)
+    proposed = _edits_of_document(view, settlement, document) if to_write else []
     shape = Change(
         key=view.key,
         action=_action(applies or always, to_write, moved=_has_moved(view) and not settlement.keep, named=action),
         row=row,
         document=canonical(document) if to_write else None,
-        edits=hidden(view.key, _edits_of_document(view, settlement) if to_write else ()),
+        edits=hidden(view.key, proposed),
+        proposed=tuple(proposed),
         overruled=hidden(view.key, [*settlement.revert, *settlement.reject]),
         pending=tuple(settlement.keep),
         record=None if settlement.keep else _recorded(view, document, writes_git=writes_git),
@@ -167,17 +169,15 @@ def _recorded(view: View, document: Json, *, writes_git: bool) -> bytes:
     return canonical(document)
 
 
-def _edits_of_document(view: View, settlement: Settlement) -> list[FieldEdit]:
-    """What changes in Git's document, path by path."""
-    cluster = [*settlement.keep, *settlement.accept]
-    undone = [(edit.path, lookup(view.base_declared, edit.path, view.schema)) for edit in settlement.revert]
-    made = [replace(edit, old=None, old_present=False) for edit in cluster]
-    made += [_edit(path, ABSENT, value) for path, value in (*undone, *settlement.values)]
+def _edits_of_document(view: View, settlement: Settlement, document: Json) -> list[FieldEdit]:
+    """What changes in Git's document, path by path, with who made it."""
+    managers = {edit.path: edit.manager for edit in (*settlement.keep, *settlement.accept)}
+    decided = [*(edit.path for edit in settlement.revert), *(path for path, _ in settlement.values)]
     edits = []
-    for edit in made:
-        old = lookup(view.declared, edit.path, view.schema)
-        if not is_same(old, edit.new if edit.new_present else ABSENT):
-            edits.append(replace(edit, old=None if old is ABSENT else old, old_present=old is not ABSENT))
+    for path in dict.fromkeys([*managers, *decided]):
+        old, new = (lookup(side, path, view.schema) for side in (view.declared, document))
+        if not is_same(old, new):
+            edits.append(replace(_edit(path, old, new), manager=managers.get(path, "")))
     return edits
 
 

@@ -166,6 +166,16 @@ class View:
         pending = self.situation.pending
         return () if pending is None or pending.rejected else pending.edits
 
+    @property
+    def pending_document(self) -> Json:
+        """The whole document that is on its way to Git, for an object that Git does not declare; ABSENT if none is."""
+        return next((edit.new for edit in self.pending if edit.path == ()), ABSENT)
+
+    @property
+    def rejection(self) -> str:
+        """Why what was on its way to Git is not any more; "" if it is, or nothing was."""
+        return "" if self.situation.pending is None else self.situation.pending.rejected
+
     def judge(self, edits: Iterable[FieldEdit]) -> ClusterDelta:
         """Sort differences of the live object by whose change they are."""
         meant, doubtful, own, unserved, by_others = [], [], [], [], 0

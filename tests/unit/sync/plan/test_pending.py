@@ -5,10 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from controller.errors import Reason
 from controller.objects import Json, canonical
 from controller.sync.plan.fieldpath import Path
-from controller.sync.plan.model import Action, Change, ConflictType, FieldEdit, Pending, Resolution, Rules, Strategy
+from controller.sync.plan.model import (
+    Action,
+    Change,
+    ConflictType,
+    DeletionRules,
+    FieldEdit,
+    Pending,
+    Resolution,
+    Rules,
+    Situation,
+    Strategy,
+    Target,
+)
 from controller.sync.plan.rows import Row
 from tests.support.plan import KEY, MANAGER, RULES, TO_CLUSTER, fabric, planned, situation, spec
 
@@ -76,10 +90,10 @@ def test_an_edit_taken_back_is_withdrawn() -> None:
     assert (back.action, back.document, back.pending) == (Action.UNCHANGED, None, ())
 
 
-def test_one_of_two_taken_back_amends() -> None:
+def test_one_of_two_taken_back_leaves_the_other() -> None:
     two = Pending((EDIT, FieldEdit(("spec", "enabled"), None, True, old_present=False)))
     back = change(B, fabric(vlan=2), pending=two)
-    assert (back.action, spec(back.document), back.pending) == (Action.WRITE_BACK, {"vlan": 2}, (EDIT,))
+    assert (back.action, back.document, back.record, back.pending) == (Action.UNCHANGED, None, None, (EDIT,))
 
 
 def test_git_reaching_the_value_moves_the_base() -> None:
@@ -93,6 +107,9 @@ def test_git_moving_a_pending_path_elsewhere_is_a_conflict() -> None:
     assert clash.conflict is not None
     assert clash.conflict.type is ConflictType.BOTH_CHANGED
     assert clash.pending == (EDIT,)
+    decided = change(fabric(vlan=9), LIVE, same=False, resolution=Resolution(Strategy.CLUSTER_WINS))
+    assert (decided.action, spec(decided.document), decided.pending) == (Action.WRITE_BACK, {"vlan": 2}, ())
+    assert [(edit.path, edit.old, edit.new) for edit in decided.proposed] == [(EDIT.path, 9, 2)]
 
 
 def test_a_rejected_edit_is_never_opened_again_by_itself() -> None:
@@ -117,7 +134,72 @@ def test_a_new_document_on_its_way() -> None:
     pending = Pending((FieldEdit((), None, B, old_present=False),))
     waiting = planned(situation(None, None, B, BY, pending=pending), rules)
     assert (waiting.action, waiting.row) == (Action.UNCHANGED, Row.ACTUAL_ONLY)
-    assert planned(situation(None, None, LIVE, BY, pending=pending), rules).action is Action.IMPORT
+    changed = planned(situation(None, None, LIVE, BY, pending=pending), rules)
+    assert (changed.action, changed.proposed[0].path, changed.proposed[0].new["spec"]) == (
+        Action.IMPORT,
+        (),
+        {"vlan": 2},
+    )
+
+
+WHOLE = Pending((FieldEdit((), None, B, old_present=False),))
+CLOSED = "request 7 was closed"
+IMPORTING = replace(RULES, imports=frozenset({KEY.group_kind}))
+REMOVAL = Pending((), deleted=True)
+UNDECIDED = {
+    "a new document": (situation(None, None, B, BY, pending=replace(WHOLE, rejected=CLOSED)), IMPORTING),
+    "a document again": (situation(B, None, B, BY, pending=replace(WHOLE, rejected=CLOSED)), RULES),
+    "a removal": (situation(B, B, None, target=Target.THERE, pending=replace(REMOVAL, rejected=CLOSED)), RULES),
+}
+OUTCOMES = [
+    ("a new document", Strategy.CLUSTER_WINS, Action.IMPORT),
+    ("a new document", Strategy.GIT_WINS, Action.PRUNE),
+    ("a document again", Strategy.CLUSTER_WINS, Action.WRITE_BACK),
+    ("a document again", Strategy.GIT_WINS, Action.PRUNE),
+    ("a removal", Strategy.CLUSTER_WINS, Action.REMOVE_DOCUMENT),
+    ("a removal", Strategy.GIT_WINS, Action.CREATE),
+]
+
+
+def with_facts(found: Situation, **facts: Any) -> Situation:
+    return replace(found, facts=replace(found.facts, **facts))
+
+
+@pytest.mark.parametrize("what", UNDECIDED)
+def test_what_was_rejected_whole_is_decided_by_a_person(what: str) -> None:
+    found, rules = UNDECIDED[what]
+    for strategy in (Strategy.USER_GUIDED, Strategy.CLUSTER_WINS, Strategy.GIT_WINS):
+        shown = planned(found, replace(rules, strategy=strategy))
+        assert shown.conflict is not None
+        assert (shown.conflict.type, shown.message) == (ConflictType.REJECTED, CLOSED)
+        assert shown.api_version
+    stale = planned(with_facts(found, resolution=Resolution(Strategy.CLUSTER_WINS, token="old")), rules)
+    assert stale.reason is Reason.STALE
+    merged = planned(with_facts(found, resolution=Resolution(Strategy.MERGE)), rules)
+    assert (merged.reason, "GitWins or ClusterWins" in merged.message) == (Reason.RESOLUTION_FAILED, True)
+
+
+@pytest.mark.parametrize(("what", "strategy", "action"), OUTCOMES, ids=[f"{one[0]}, {one[1]}" for one in OUTCOMES])
+def test_a_decision_about_what_was_rejected_whole(what: str, strategy: Strategy, action: Action) -> None:
+    found, rules = UNDECIDED[what]
+    token = planned(found, rules).conflict.token  # type: ignore[union-attr]
+    for facts in ({"resolution": Resolution(strategy, token=token)}, {"force": strategy}):
+        assert planned(with_facts(found, **facts), rules).action is action
+
+
+def test_git_cannot_win_over_an_object_that_stays() -> None:
+    found, _ = UNDECIDED["a new document"]
+    keeping = replace(IMPORTING, deletion=DeletionRules(prune=False))
+    refused = planned(with_facts(found, resolution=Resolution(Strategy.GIT_WINS)), keeping)
+    assert refused.reason is Reason.RESOLUTION_FAILED
+    assert "spec.deletion.prune is off" in refused.message
+
+
+def test_an_object_whose_document_is_on_its_way_again_is_not_pruned() -> None:
+    waiting = planned(situation(B, None, B, BY, pending=WHOLE))
+    assert (waiting.action, waiting.message) == (Action.UNCHANGED, "its document is on its way")
+    amended = planned(situation(B, None, LIVE, BY, pending=WHOLE))
+    assert (amended.action, spec(amended.document)) == (Action.WRITE_BACK, {"vlan": 2})
 
 
 def test_a_side_that_is_unknown_keeps_what_is_pending() -> None:
