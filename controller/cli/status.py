@@ -141,7 +141,10 @@ def _counts(fabric: Fabric, now: datetime, list_conflicts: str) -> Iterator[Text
     if status.drift:
         yield Text(f"drift       {count(status.drift.edits, 'edit')}, {status.drift.by_others} by other managers")
     if status.pending and status.pending.edits:
-        yield Text(f"pending     live edits of {count(status.pending.edits, 'object')} on their way to Git", "yellow")
+        where = status.pending.url or (f"branch {status.pending.branch}" if status.pending.branch else "")
+        waiting = f": {where}" if where else ""
+        edits = f"live edits of {count(status.pending.edits, 'object')} on their way to Git{waiting}"
+        yield Text(f"pending     {edits}", "yellow")
     if status.conflicts:
         yield Text(f"conflicts   {status.conflicts} to decide: {list_conflicts}", "yellow")
     if status.last_sync:

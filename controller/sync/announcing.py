@@ -29,6 +29,8 @@ def announce_run(
         announcer.announce(subject, Reason.SYNCED.value, f"In step at {state.seen_commit[:12]}", topic="ready")
     for commit in run.commits:
         announcer.announce(subject, "WrittenBack", f"Pushed {commit[:12]}", topic=commit)
+    for request in run.requests:
+        announcer.announce(subject, "RequestOpened", f"Opened {request}", topic=f"request {request}")
     forgotten = run.results.counts.get(Action.FORGET, 0)
     if forgotten:
         message = f"{forgotten} objects are no longer kept in step; nothing was deleted"

@@ -29,6 +29,11 @@ def field_manager(install_id: str, namespace: str, fabric: str) -> str:
     return f"{name[: MANAGER_BYTES - 13]}-{digest}"
 
 
+def request_branch(install_id: str, namespace: str, fabric: str) -> str:
+    """The branch of a fabric's pull request: `tandem/<namespace>/<fabric>-<install id, 4 hex>`."""
+    return f"tandem/{namespace}/{fabric}-{install_id.replace('-', '')[:4]}"
+
+
 def escaped_component(name: str) -> str:
     """A path component for an object's name: what is outside `[a-z0-9.-]` becomes `_xx`, byte by byte."""
     escaped = _UNSAFE.sub(lambda found: b"_%02x" % found.group()[0], name.encode()).decode()

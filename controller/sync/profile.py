@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from controller.api.meta import CONFIRM, REQUESTED_AT, NameRef
-from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule
+from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule, WriteMode
 from controller.api.v1alpha1.problems import fabric_problems
 from controller.api.v1alpha1.repository import ForgeType, VerifyMode
 from controller.api.v1alpha1.repository import Repository as RepositorySpec
@@ -90,6 +90,14 @@ class Source:
     keys: NameRef | None = None
     signing: NameRef | None = None
     forge: ForgeAccess | None = None  # None: branches are all there is
+    push_branch: str = ""
+    write: WriteMode = WriteMode.PUSH
+    falls_back: bool = False  # a branch that does not take commits gets a pull request instead
+
+    @property
+    def proposes(self) -> bool:
+        """Whether live edits go to another branch than the one that is followed."""
+        return self.write is WriteMode.PULL_REQUEST or bool(self.push_branch)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -199,6 +207,9 @@ def _source(spec: FabricSpec) -> Source:
         keys=repository.verify.keys_secret_ref,
         signing=repository.sign_with_secret_ref,
         forge=_forge(repository),
+        push_branch=repository.push_branch or "",
+        write=spec.sync.write,
+        falls_back=repository.forge is not None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from controller.sync.plan.model import Action, Change, FieldEdit
 from controller.sync.plan.tree import ABSENT, lookup
 from controller.sync.state import Exceptional, FabricState
 from controller.sync.tools import Tools
-from controller.sync.writeback import Draft
+from controller.sync.writeback import Draft, Occasion, push
 
 
 class Publication(Protocol):
@@ -35,9 +35,11 @@ class Publication(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """`lost`: somebody pushed in between; fetch, and plan these objects again."""
+    """`lost`: somebody pushed in between; fetch, and plan these objects again. `refused`: what is to be proposed, since
+    the branch does not take it."""
 
     lost: bool = False
+    refused: tuple[Change, ...] = ()
 
 
 class Publisher:
@@ -59,9 +61,8 @@ class Publisher:
         state, now = self._state, self._tools.wall()
         signer = await self._tools.trust.signer(state.profile)
         sign = None if signer is None else signer.sign
-        draft, failed = await self._tools.writeback.draft(
-            state, mirror, changes, run.id, int(now), run.commit_subject, sign
-        )
+        occasion = Occasion(run.id, int(now), run.commit_subject, sign)
+        draft, failed = await self._tools.writeback.draft(state, mirror, changes, occasion)
         state.exceptions.update(failed)
         run.results.failed.update(failed)
         if draft is None:
@@ -74,7 +75,7 @@ class Publisher:
         branch = state.profile.source.branch
         await self._ledger.prepare_push(draft.commit, branch, run.id, now, agreed)
         try:
-            outcome = await self._tools.writeback.push(state, mirror, draft)
+            outcome = await push(mirror, draft.commit, branch, state.seen_commit or None)
         except WaitingError as error:
             self._postpone(draft, Finding.of(error), run)
             raise
@@ -85,6 +86,8 @@ class Publisher:
                 return Published(lost=True)
             case Refused(message):
                 await self._ledger.refuse_push(draft.commit)
+                if state.profile.source.falls_back:
+                    return Published(refused=draft.changes)
                 text = (
                     f"{state.profile.source.url} does not take commits on {branch}: {message}; the edits stay live and "
                     f"are tried again: let Tandem push to {branch}, or take them back"
@@ -102,8 +105,12 @@ class Publisher:
         state.seen_commit, state.seen_tree = draft.commit, tree
         run.commits.append(draft.commit)
         self.finding = None
-        now = self._tools.wall()
-        for change in draft.changes:
+        self.note_written(draft.changes, run)
+
+    def note_written(self, changes: Iterable[Change], run: Publication) -> None:
+        """These edits are in a commit: count them, and remember their values in case they come back."""
+        state, now = self._state, self._tools.wall()
+        for change in changes:
             run.results.done.add(change.key)
             if change.key not in run.results.applied:
                 run.results.count(change.action)

@@ -92,7 +92,7 @@ def status_of(
             by_others=sum(drift.by_others for drift in state.drift.values()),
         ),
         conflicts=len(state.conflicts),
-        pending=PendingCounts(edits=len(state.unpushed)),
+        pending=_pending(state),
         exceptions=tuple(_exception(key, state.exceptions[key]) for key in sorted(state.exceptions)[:MAX_EXCEPTIONS]),
         errors=tuple(errors[:MAX_ERRORS]),
         error_count=len(errors),
@@ -102,6 +102,16 @@ def status_of(
     if did_something and status != previous:
         return status.model_copy(update={"last_sync": now.replace(microsecond=0)})
     return status
+
+
+def _pending(state: FabricState) -> PendingCounts:
+    waiting = {key for key, pending in state.pending.items() if not pending.rejected}
+    request = state.request
+    return PendingCounts(
+        edits=len(waiting | state.unpushed),
+        branch=request.branch if request else None,
+        url=(request.link or None) if request else None,
+    )
 
 
 def progress_status(body: Json, now: datetime) -> Json:

@@ -26,6 +26,7 @@ class Run:
     changes: dict[ObjectKey, Change] = field(default_factory=dict)
     problem: TandemError | None = None  # what kept the run from going its whole way
     commits: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)  # pull requests that were opened: their URLs, or branches
     commit_subject: str = ""
     fetched: str = ""
     conflicts_opened: int = 0

@@ -7,6 +7,8 @@ pushed to is fetched again. Whatever stops it half-way, the next run finds both 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from controller.api.conditions import Finding
@@ -15,6 +17,7 @@ from controller.errors import Reason, StalledError, TandemError
 from controller.git.snapshot import Snapshot
 from controller.objects import ObjectKey
 from controller.store.history import Archived
+from controller.store.requests import Cause
 from controller.sync.conflicts import ConflictDesk
 from controller.sync.deciding import refuse_misread, settle_conflicts, show_conflicts, withdraw_hidden
 from controller.sync.execution import Executor, by_effect, exceptional
@@ -26,6 +29,7 @@ from controller.sync.plan.model import Action, Actual, Change, Plan, Rules, Situ
 from controller.sync.plan.plan import make_plan
 from controller.sync.planning import Planner, Request
 from controller.sync.profile import Profile
+from controller.sync.proposing import Proposer
 from controller.sync.publishing import Publisher
 from controller.sync.recovery import Recovery
 from controller.sync.report import WAITING_REASONS
@@ -53,6 +57,7 @@ class FabricService:
         self._planner = Planner(state, tools, rivals, self.desk.is_open)
         self._executor = Executor(state, ledger, tools.wall)
         self._publisher = Publisher(tools, state, ledger, self._executor)
+        self._proposer = Proposer(tools, state, ledger)
         self._lookout = Lookout(tools, state, ledger)
         self.recovery = Recovery(tools, state, ledger, self._lookout)
         self._loaded = False
@@ -100,7 +105,12 @@ class FabricService:
             await self._lookout.see(run)
             if await self.recovery.recover(run, self.desk):
                 await self.ledger.settle()
+            await self._follow_request(run)
             await self._converge(run)
+            if await self._settle_request(run):
+                await self._converge(run)
+                await self._settle_request(run)
+            await self._record(run)
         except TandemError as problem:
             run.problem = error = self.state.reach.told(problem)
             if not isinstance(error, StalledError):
@@ -131,6 +141,7 @@ class FabricService:
         if self._loaded:
             return
         await self.ledger.load()
+        await self._proposer.load()
         self.take_profile(profile_in(self.ledger.row.epoch, self.state.profile))
         resolutions, self.state.misread = await self.desk.load()
         self.state.resolutions.update(resolutions)
@@ -169,7 +180,6 @@ class FabricService:
                 raise
             if not state.dirty:
                 break
-        await self._record(run)
 
     async def _plan(self, keys: set[ObjectKey], run: Run) -> Plan:
         state = self.state
@@ -202,6 +212,7 @@ class FabricService:
             results.begin_again(change.key)
             self._forget_past(change)
             self._note_exception(change, run)
+        await self._proposer.note(plan.changes)
         await withdraw_hidden(self.desk, self.state, plan)
         await show_conflicts(self.desk, self.state, self.snapshot, plan, run)
         quiet, written = by_effect(plan.changes)
@@ -273,10 +284,35 @@ class FabricService:
         ready = self._publisher.ready(written, run)
         if not ready:
             return
+        if self._proposer.is_first_choice:
+            await self._propose(ready, run, Cause.SPEC)
+            return
         outcome = await self._publisher.publish(mirror, ready, run)
+        if outcome.refused:
+            await self._propose(outcome.refused, run, Cause.REFUSED)
         if outcome.lost:
             self._lookout.look_again()
             self.state.dirty.update(change.key for change in ready)
+
+    async def _propose(self, changes: Sequence[Change], run: Run, cause: Cause) -> None:
+        self._publisher.note_written(await self._proposer.take(changes, run, cause), run)
+
+    async def _follow_request(self, run: Run) -> None:
+        """How the pull request is doing, as often as the branch itself is looked at."""
+        mirror = self._lookout.mirror
+        if run.fetched and run.problem is None and mirror is not None:
+            await self._proposer.look(mirror, lambda: self._lookout.fetch(run))
+            await self._lookout.watch()
+
+    async def _settle_request(self, run: Run) -> bool:
+        """Have the pull request say what is kept for it. Returns whether there is something to plan anew."""
+        mirror = self._lookout.mirror
+        if run.problem is not None or run.guarded or mirror is None:
+            return False
+        if await self._proposer.settle(mirror, run):
+            self._lookout.look_again()
+            return True
+        return False
 
     async def _archive(self, item: Archived) -> None:
         await self._tools.store.archive.put(self.ledger.row.id, item)
@@ -298,7 +334,7 @@ class FabricService:
         """What the source has to say in the status."""
         if run.problem is not None:
             return Finding.of(run.problem)
-        if self.state.unpushed and self._publisher.finding is not None:
-            return self._publisher.finding
+        if self.state.unpushed and (told := self._proposer.finding or self._publisher.finding) is not None:
+            return told
         trouble = self._tools.sealing.trouble(self.state.key) if self.state.declared.is_shut else ""
         return Finding(Reason.DECRYPTION_FAILED, trouble) if trouble else None

@@ -14,6 +14,7 @@ from controller.kube.watch import Change as LiveChange
 from controller.kube.watch import Source
 from controller.objects import Base, Kind, ObjectKey, group_of
 from controller.store.refusals import Refusal
+from controller.store.requests import RequestRow
 from controller.sync.declared import DeclaredTree
 from controller.sync.fights import FightLog
 from controller.sync.parse.scope import PathRules
@@ -45,6 +46,7 @@ class FabricState:
     declared: DeclaredTree = field(default_factory=DeclaredTree)
     bases: dict[ObjectKey, Base] = field(default_factory=dict)
     pending: dict[ObjectKey, Pending] = field(default_factory=dict)
+    request: RequestRow | None = None  # where the pending edits wait
     seen_commit: str = ""  # what `declared` holds; a write-back is built on it
     seen_tree: str = ""
     planned_commit: str = ""  # the last one whose plan was executed
@@ -97,7 +99,8 @@ class FabricState:
 
     def is_unsettled(self, key: ObjectKey) -> bool:
         """Whether there may be more to do for the object than to leave it as it was agreed."""
-        return key in self.dirty or key in self.exceptions or key in self.left_alone
+        memories = (self.dirty, self.exceptions, self.left_alone, self.pending)
+        return any(key in memory for memory in memories)
 
     def known_keys(self) -> tuple[ObjectKey, ...]:
         """The objects that Git declares, and those that were agreed on; one that is both stands there twice."""

@@ -35,8 +35,8 @@ class Tools:
     writer: Writer
     targets: Targets
     source: SourceReader
-    forges: Forges
     trust: Trust
+    forges: Forges
     sealing: Sealing
     parser: ParserPool
     writeback: WriteBack

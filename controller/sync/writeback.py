@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from controller.errors import Reason, RejectedError
+from controller.git.amend import Amendment, build_amendment
 from controller.git.commit import Person, Sign, Stamp
 from controller.git.mirror import Mirror
 from controller.git.push import LeaseLost, Outcome, Pushed
@@ -41,6 +42,20 @@ class Draft:
     paths: Mapping[ObjectKey, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a commit is made for. `run`: the operation; `time`: seconds since 1970; `subject`: "" for the usual one.
+
+    It follows the commit that was seen last, or, for a pull request, what `place` says.
+    """
+
+    run: str
+    time: int
+    subject: str = ""
+    sign: Sign | None = None
+    place: Amendment | None = None
+
+
 @dataclass(slots=True)
 class FileEdits:
     """What one file is about to become."""
@@ -60,6 +75,16 @@ class FileEdits:
         return any(is_secret(change.key) and change.document is not None for change in self.changes)
 
 
+async def push(mirror: Mirror, commit: str, branch: str, expected: str | None) -> Outcome:
+    """Push a commit; a refusal is tried a few times, a lost lease is the caller's to plan again."""
+    outcome = await mirror.push(commit, branch, expected)
+    for _ in range(PUSH_TRIES - 1):
+        if isinstance(outcome, Pushed | LeaseLost):
+            break
+        outcome = await mirror.push(commit, branch, expected)
+    return outcome
+
+
 class WriteBack:
     """Writes one fabric's edits to its branch."""
 
@@ -73,14 +98,11 @@ class WriteBack:
         state: FabricState,
         mirror: Mirror,
         changes: Iterable[Change],
-        run: str,
-        time: int,
-        subject: str = "",
-        sign: Sign | None = None,
+        occasion: Occasion,
     ) -> tuple[Draft | None, dict[ObjectKey, Exceptional]]:
         """The commit that holds the changes, and the objects whose edits could not be written, with the reason.
 
-        None if nothing is left to commit.
+        None if nothing is left to commit. Raises AmendmentRefusedError.
         """
         failed: dict[ObjectKey, Exceptional] = {}
         files: dict[str, bytes | None] = {}
@@ -98,25 +120,16 @@ class WriteBack:
         if not files:
             return None, failed
         profile = state.profile
-        commit = await mirror.build_commit(
-            state.seen_commit or None,
-            profile.source.directory,
-            files,
-            self._message(profile, written, run, subject),
-            Stamp(Person(profile.source.author_name, profile.source.author_email), COMMITTER, time),
-            sign,
-        )
+        directory, place, sign = profile.source.directory, occasion.place, occasion.sign
+        message = self._message(profile, written, occasion)
+        stamp = Stamp(Person(profile.source.author_name, profile.source.author_email), COMMITTER, occasion.time)
+        if place is None:
+            commit = await mirror.build_commit(state.seen_commit or None, directory, files, message, stamp, sign)
+        else:
+            commit = await mirror.build(
+                lambda repository: build_amendment(repository, place, directory, files, message, stamp, sign)
+            )
         return Draft(commit, files, tuple(written), paths), failed
-
-    async def push(self, state: FabricState, mirror: Mirror, draft: Draft) -> Outcome:
-        """Push the draft; a refusal is tried a few times, a lost lease is the caller's to plan again."""
-        branch, expected = state.profile.source.branch, state.seen_commit or None
-        outcome = await mirror.push(draft.commit, branch, expected)
-        for _ in range(PUSH_TRIES - 1):
-            if isinstance(outcome, Pushed | LeaseLost):
-                break
-            outcome = await mirror.push(draft.commit, branch, expected)
-        return outcome
 
     @staticmethod
     def _is_taken(state: FabricState, mirror: Mirror, path: str) -> bool:
@@ -131,7 +144,7 @@ class WriteBack:
         for change in changes:
             content = None if change.action is Action.REMOVE_DOCUMENT else change.document
             origin = change.origin
-            if origin is not None and origin.blob:
+            if origin is not None and origin.blob and state.declared.knows(change.key):
                 if state.declared.files[origin.path].blob != origin.blob:
                     continue  # planned against another version of the file: it is planned again
                 edits = files.setdefault(origin.path, FileEdits())
@@ -181,7 +194,7 @@ class WriteBack:
         _check_encryptable(state.profile, path, documents, edits)
         return await self._sealing.sealed(state.key, new, state.profile.encryption.recipients)
 
-    def _message(self, profile: Profile, changes: list[Change], run: str, subject: str) -> str:
+    def _message(self, profile: Profile, changes: list[Change], occasion: Occasion) -> str:
         count = "1 object" if len(changes) == 1 else f"{len(changes)} objects"
         trailers = [Trailer(FABRIC, (profile.fabric,))]
         for change in changes:
@@ -191,8 +204,8 @@ class WriteBack:
             )
         managers = sorted({edit.manager for change in changes for edit in change.edits if edit.manager})
         trailers += [Trailer(MANAGER, (manager,)) for manager in managers]
-        trailers += [Trailer(RUN, (run,)), Trailer(INSTALL, (self._install_id,))]
-        return commit_message(subject or f"Write back {count} from {profile.fabric}", trailers)
+        trailers += [Trailer(RUN, (occasion.run,)), Trailer(INSTALL, (self._install_id,))]
+        return commit_message(occasion.subject or f"Write back {count} from {profile.fabric}", trailers)
 
 
 def _check_encryptable(profile: Profile, path: str, documents: Iterable[ParsedDocument], edits: FileEdits) -> None:

@@ -109,6 +109,33 @@ class Repository:
         """The paths of all files."""
         return self._bare("ls-tree", "-r", "--name-only", revision or self.branch).splitlines()
 
+    def branches(self, pattern: str = "**") -> list[str]:
+        """The names of the branches that fit."""
+        return self._bare("for-each-ref", "--format=%(refname:lstrip=2)", f"refs/heads/{pattern}").splitlines()
+
+    def publish_on(self, branch: str, files: Mapping[str, str | bytes | None], message: str = "review") -> str:
+        """Commit on top of another branch and push it there; the commit's id. The clone goes back to its branch."""
+        self.clone("fetch", "--quiet", "origin", branch)
+        self.clone("checkout", "--quiet", "--detach", "FETCH_HEAD")
+        commit = self.clone.commit(files, message)
+        self.clone("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
+        self.clone("checkout", "--quiet", "--force", self.branch)
+        return commit
+
+    def merge(self, branch: str, *options: str) -> str:
+        """Merge another branch into the branch, as a person does, and push; the commit that it is at then."""
+        self.pull()
+        self.clone("fetch", "--quiet", "origin", branch)
+        self.clone("merge", "--quiet", "--no-edit", *options, "FETCH_HEAD")
+        if "--squash" in options:
+            self.clone("commit", "--quiet", "--message=squashed")
+        self.push()
+        return self.clone.head
+
+    def delete_branch(self, branch: str) -> None:
+        """Delete another branch on the server."""
+        self.clone("push", "--quiet", "origin", f":refs/heads/{branch}")
+
     def log(self, revisions: str = "") -> list[Commit]:
         """The commits of the branch, the newest first; or those of `revisions`, such as `a..b`."""
         records = self._bare("log", f"--format={_FORMAT}", revisions or self.branch).split(_RECORD)

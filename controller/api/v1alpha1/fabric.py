@@ -70,6 +70,13 @@ class ConflictStrategy(StrEnum):
     TIMESTAMP_WINS = "TimestampWins"
 
 
+class WriteMode(StrEnum):
+    """How live edits get to the branch."""
+
+    PUSH = "Push"
+    PULL_REQUEST = "PullRequest"
+
+
 class Propagate(StrEnum):
     """What becomes of a deletion in the cluster that nobody is known to have meant."""
 
@@ -201,6 +208,12 @@ class Sync(Model):
     auto_resolve_simple: bool = Field(
         default=False,
         description="Whether conflicts in which no scalar clashes are resolved by merging, whatever the strategy.",
+    )
+    write: WriteMode = Field(
+        default=WriteMode.PUSH,
+        description="How live edits get to the branch. Push: as commits. PullRequest: on a branch of the Fabric's own, "
+        "as one pull request that further edits are added to; until it is merged or closed they stay as they are in "
+        "the cluster. Where repository.forge is set, Push ends in a pull request if the branch does not take commits.",
     )
     batch_window: Annotated[
         Duration,

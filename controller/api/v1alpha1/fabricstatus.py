@@ -44,6 +44,8 @@ class PendingCounts(Model):
     """What is on its way to Git."""
 
     edits: int = Field(default=0, ge=0, description="Objects whose live edits are not on the branch yet.")
+    branch: str | None = Field(default=None, description="The branch of the pull request that they wait in.")
+    url: str | None = Field(default=None, description="The pull request's page, where the forge has one.")
 
 
 class ExceptionEntry(Model):

@@ -22,6 +22,7 @@ def fabric_problems(spec: FabricSpec, plurals: Mapping[Kind, str] | None = None)
     """
     return [
         *_path_problems(spec),
+        *_branch_problems(spec),
         *_directory_problems(spec, plurals or {}),
         *_glob_problems(spec),
         *_trust_problems(spec),
@@ -44,6 +45,14 @@ def _path_problems(spec: FabricSpec) -> Iterator[str]:
                 f"spec.{field}: {path!r} is hidden, and hidden files never count: what is imported there would be "
                 "overlooked; give a path whose components do not start with a dot"
             )
+
+
+def _branch_problems(spec: FabricSpec) -> Iterator[str]:
+    if spec.repository.push_branch == spec.repository.branch:
+        yield (
+            f"spec.repository.pushBranch: {spec.repository.branch!r} is the branch that is followed; leave it out, so "
+            "that live edits are pushed there, or name another one"
+        )
 
 
 def _directory_problems(spec: FabricSpec, plurals: Mapping[Kind, str]) -> Iterator[str]:

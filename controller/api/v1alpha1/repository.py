@@ -119,6 +119,17 @@ class Repository(Model):
         ),
         BRANCH,
     ] = "main"
+    push_branch: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=244,
+            description="The branch that live edits are pushed to, instead of branch; no other Fabric may use it. With "
+            "sync.write Push somebody merges it into branch by hand, with PullRequest it is the request's. Default "
+            "with PullRequest: tandem/<namespace>/<fabric>-<4 characters of the installation's id>.",
+        ),
+        BRANCH,
+    ] = None
     directory: Annotated[
         Directory,
         Field(

@@ -121,6 +121,7 @@ def test_a_fabric_with_nothing_but_a_url_has_the_documented_defaults() -> None:
             "interval": "1m",
             "conflictStrategy": "UserGuided",
             "autoResolveSimple": False,
+            "write": "Push",
             "batchWindow": "500ms",
             "maxEdits": 200,
             "maxCommitsPerHour": 20,

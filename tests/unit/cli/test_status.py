@@ -136,3 +136,19 @@ def test_true_is_bad_where_the_condition_is_about_something_bad(kind: str, style
     found = fabric({"conditions": [condition(kind, "True", "Synced")]})
     (line,) = [line for line in fabric_lines(found, NOW, "tandem") if line.plain.startswith(kind)]
     assert any(span.style == style for span in line.spans)
+
+
+@pytest.mark.parametrize(
+    ("pending", "where"),
+    [
+        (
+            {"edits": 2, "branch": "tandem/shop/web-1a2b", "url": "https://git.example/pulls/3"},
+            "https://git.example/pulls/3",
+        ),
+        ({"edits": 2, "branch": "tandem/shop/web-1a2b"}, "branch tandem/shop/web-1a2b"),
+    ],
+    ids=["a forge", "a plain server"],
+)
+def test_where_edits_wait(pending: dict[str, Any], where: str) -> None:
+    found = lines(fabric(SYNCED | {"pending": pending}))
+    assert f"pending     live edits of 2 objects on their way to Git: {where}" in found

@@ -1,0 +1,373 @@
+"""Edits proposed instead of pushed: kept, put on a branch of the fabric's own, and followed until somebody decided.
+
+    take      a run's edits are kept: from here on they lie over Git's documents, and nothing reverts them
+    note      what a plan left of them: what Git says by now, or the cluster does not say any more, is over
+    look      how the request is doing at the forge
+    settle    branch and request are made to say what is kept; an end without a merge becomes conflicts
+
+What is kept is written down before anything is pushed, and branch and request are found again by the branch's name: so
+a process that dies between any two steps goes on where it was, with one branch and one request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from controller.api.conditions import Finding
+from controller.api.v1alpha1.fabric import WriteMode
+from controller.errors import Reason, TandemError, WaitingError
+from controller.git.amend import Amendment
+from controller.git.errors import BranchNotFoundError, EmptyRepositoryError
+from controller.git.forge.local import Local
+from controller.git.forge.model import Forge, Request, RequestState
+from controller.git.mirror import Mirror
+from controller.git.push import LeaseLost, Pushed, Refused
+from controller.objects import ObjectKey
+from controller.store.requests import Cause, PendingRow, RequestRow, RequestStep
+from controller.sync.execution import touches_git
+from controller.sync.ledger import Ledger
+from controller.sync.naming import request_branch
+from controller.sync.plan.conflicts import hidden
+from controller.sync.plan.model import Action, Change, Pending, Presence
+from controller.sync.plan.pending import digest, document, proposed, restored, standing, stored
+from controller.sync.proposal import proposal_of
+from controller.sync.run import Run
+from controller.sync.state import Exceptional, FabricState
+from controller.sync.tools import Tools
+from controller.sync.writeback import Draft, Occasion, push
+
+LEASE_TRIES = 4  # pushes of one amendment, when others push to the request's branch at the same time
+_LEFT_ALONE = frozenset({Action.SKIP, Action.WAIT, Action.CONFLICT})
+
+log = structlog.get_logger(__name__)
+
+
+class Proposer:
+    """The pull request of one fabric. `finding`: why it does not say what it should, None if it does."""
+
+    def __init__(self, tools: Tools, state: FabricState, ledger: Ledger) -> None:
+        self._tools = tools
+        self._state = state
+        self._ledger = ledger
+        self._ended = ""  # how the request came to an end, while edits are in it
+        self.finding: Finding | None = None
+
+    @property
+    def is_first_choice(self) -> bool:
+        """Whether edits go into the request without being pushed to the branch first."""
+        request = self._state.request
+        return self._state.profile.source.proposes or (request is not None and request.cause is Cause.REFUSED)
+
+    async def load(self) -> None:
+        """After a start: the request, and the edits in it. Those of another repository or way are planned anew."""
+        store, row_id = self._tools.store.requests, self._ledger.row.id
+        edits = await store.load_edits(row_id)
+        request = self._state.request = await store.load(row_id)
+        self._state.pending = {key: restored(row.content, row.rejected) for key, row in edits.items()}
+        self._state.dirty.update(edits)
+        if request is not None and not self._is_current(request):
+            log.info("edits are taken out of their request", fabric=self._state.profile.fabric, branch=request.branch)
+            await self._drop([key for key, pending in self._state.pending.items() if not pending.rejected])
+
+    # --- what is kept ----------------------------------------------------------------------------------------------
+
+    async def take(self, changes: Sequence[Change], run: Run, cause: Cause) -> list[Change]:
+        """Keep what these changes would write to Git. Returns those that were not kept so before."""
+        state = self._state
+        fresh = {change.key: proposed(change) for change in changes}
+        new = {key: pending for key, pending in fresh.items() if state.pending.get(key) != pending}
+        request = state.request or self._new_request(cause)
+        async with self._tools.store.transaction():
+            await self._save(new)
+            await self._tools.store.requests.save(self._ledger.row.id, request)
+        state.request = request
+        run.results.done.update(fresh)
+        return [change for change in changes if change.key in new]
+
+    async def note(self, changes: Iterable[Change]) -> None:
+        """What is left of the kept edits after a plan."""
+        state = self._state
+        kept: dict[ObjectKey, Pending] = {}
+        gone: list[ObjectKey] = []
+        for change in changes:
+            before = state.pending.get(change.key)
+            if before is None or change.action in _LEFT_ALONE or touches_git(change):
+                continue
+            after = standing(before, change)
+            if after is None:
+                gone.append(change.key)
+                if change.pending:  # all that is left need not be said in Git: it is planned without that
+                    state.dirty.add(change.key)
+            elif after != before:
+                kept[change.key] = after
+        await self._save(kept)
+        await self._forget(gone)
+
+    async def _save(self, edits: Mapping[ObjectKey, Pending]) -> None:
+        rows = {key: PendingRow(stored(pending), pending.rejected) for key, pending in edits.items()}
+        await self._tools.store.requests.save_edits(self._ledger.row.id, rows)
+        self._state.pending |= edits
+
+    async def _forget(self, keys: Sequence[ObjectKey]) -> None:
+        await self._tools.store.requests.drop_edits(self._ledger.row.id, keys)
+        for key in keys:
+            self._state.pending.pop(key, None)
+
+    async def _drop(self, keys: Sequence[ObjectKey] = (), rejected: str = "") -> None:
+        """The request is over. These edits are planned anew: as if never proposed, or as `rejected`."""
+        state, store, row_id = self._state, self._tools.store, self._ledger.row.id
+        edits = {key: replace(state.pending[key], rejected=rejected) for key in keys}
+        async with store.transaction():
+            await store.requests.drop(row_id)
+            if rejected:
+                await self._save(edits)
+            else:
+                await self._forget(keys)
+        state.request, self._ended, self.finding = None, "", None
+        state.dirty |= edits.keys()
+
+    # --- how it is doing -------------------------------------------------------------------------------------------
+
+    async def look(self, mirror: Mirror, fetch: Callable[[], Awaitable[None]]) -> None:
+        """Ask the forge, and fetch the branch again if the request is over. Raises WaitingError."""
+        request = self._state.request
+        if request is None or not request.opened:
+            return
+        forge = await self._forge(mirror, request)
+        how = await self._end_of(await forge.find(request.branch), request, mirror)
+        if how:
+            await fetch()
+            self._ended = how
+
+    async def _end_of(self, found: Request | None, request: RequestRow, mirror: Mirror) -> str:
+        """How the request came to an end; "" if it did not."""
+        into = request.base_branch
+        if found is not None and found.number:
+            name = f"pull request #{found.number}"
+            if found.state is RequestState.MERGED:
+                return f"{name} was merged, and {into} does not say this all the same"
+            if found.state is RequestState.CLOSED:
+                return f"{name} was closed without being merged"
+        if found is None or (found.number and not await self._head(mirror, request.branch)):
+            return f"branch {request.branch} was deleted before it was merged into {into}"
+        return ""
+
+    # --- making it so ----------------------------------------------------------------------------------------------
+
+    async def settle(self, mirror: Mirror, run: Run) -> bool:
+        """Have branch and request say what is kept. Returns whether objects have to be planned anew."""
+        state = self._state
+        wanted = {
+            key: pending
+            for key, pending in state.pending.items()
+            if not pending.rejected and key not in state.conflicts
+        }
+        if state.request is None and not wanted:
+            return False
+        request = state.request = state.request or self._new_request(Cause.SPEC)
+        if self._ended:
+            await self._end(mirror, request)
+            await self._drop(list(wanted), self._ended)
+            return bool(wanted)
+        try:
+            await self._settle(mirror, request, wanted, run)
+        except WaitingError as error:
+            log.warning("the request is not as it should be", branch=request.branch, problem=error.message)
+            self.finding = Finding.of(error)
+            state.unpushed |= wanted.keys()
+            state.retry |= wanted.keys()
+        else:
+            self.finding = None
+        return bool(self._ended)
+
+    async def _settle(self, mirror: Mirror, request: RequestRow, wanted: Mapping[ObjectKey, Pending], run: Run) -> None:
+        declared = {key: self._state.declared.declared(key, self._state.bases.get(key)) for key in wanted}
+        if any(side.presence is Presence.UNKNOWN for side in declared.values()):
+            return  # a file cannot be read: what it should become cannot be told
+        if not wanted:
+            await self._finish(mirror, request)
+            return
+        said = digest(wanted, {key: side.origin.blob for key, side in declared.items() if side.origin})
+        if request.digest != said:
+            changes = [self._change(key, pending) for key, pending in wanted.items()]
+            request = await self._amend(mirror, request, changes, said, run)
+        if request.step is RequestStep.PUSHED:
+            await self._open(mirror, request, wanted, run)
+
+    def _change(self, key: ObjectKey, pending: Pending) -> Change:
+        """What the request does to one object's document."""
+        state = self._state
+        base = state.bases.get(key)
+        declared = state.declared.declared(key, base)
+        made = next((edit.new["apiVersion"] for edit in pending.edits if edit.path == ()), "")
+        api_version = declared.api_version or (base.api_version if base else made)
+        actual = state.view.actual(key, api_version)
+        schema = state.reach.cluster.schemas.get(api_version, key.kind)
+        return Change(
+            key,
+            Action.REMOVE_DOCUMENT if pending.deleted else Action.WRITE_BACK,
+            row="",
+            document=document(declared, pending, schema),
+            edits=hidden(key, pending.edits),
+            uid=actual.uid,
+            resource_version=actual.resource_version,
+            api_version=api_version,
+            origin=declared.origin or (base.origin if base else None),
+        )
+
+    async def _amend(
+        self, mirror: Mirror, request: RequestRow, changes: Sequence[Change], said: str, run: Run
+    ) -> RequestRow:
+        """Push a commit with all that is kept. Raises WaitingError."""
+        for _ in range(LEASE_TRIES):
+            head = await self._head(mirror, request.branch)
+            draft = await self._draft(mirror, request, head, changes, run)
+            if draft is None:
+                return request
+            request = await self._record(replace(request, step=RequestStep.WANTED, prepared=draft.commit, digest=""))
+            outcome = Pushed(head) if draft.commit == head else await push(
+                mirror, draft.commit, request.branch, head or None
+            )  # fmt: skip
+            match outcome:
+                case Pushed(commit):
+                    if commit != head:
+                        run.commits.append(commit)
+                    return await self._record(replace(request, step=RequestStep.PUSHED, commit=commit, digest=said))
+                case Refused(message):
+                    raise WaitingError(
+                        Reason.PUSH_REJECTED,
+                        f"{request.url} does not take commits on {request.branch} either: {message}; the edits stay "
+                        "live and are tried again: let Tandem push to that branch, or take them back",
+                    )
+                case LeaseLost():
+                    log.debug("somebody else pushed to the request's branch", branch=request.branch)
+        raise WaitingError(Reason.PUSH_REJECTED, f"others push to {request.branch} all the time; it is tried again")
+
+    async def _draft(
+        self, mirror: Mirror, request: RequestRow, head: str, changes: Sequence[Change], run: Run
+    ) -> Draft | None:
+        """The commit that says what is kept; objects that cannot be written are told, and kept no longer."""
+        state, tools = self._state, self._tools
+        if not state.seen_commit:
+            raise BranchNotFoundError(
+                f"{request.url} has no branch {request.base_branch} that a request could go into; push a first commit"
+            )
+        known = (commit for commit in (request.prepared, request.commit) if commit and head)
+        ours = next((one for one in known if mirror.snapshot.has(one) and mirror.snapshot.is_ancestor(one, head)), "")
+        signer = await tools.trust.signer(state.profile)
+        occasion = Occasion(
+            run.id,
+            int(tools.wall()),
+            run.commit_subject,
+            None if signer is None else signer.sign,
+            Amendment(state.seen_commit, head, ours),
+        )
+        draft, failed = await tools.writeback.draft(state, mirror, changes, occasion)
+        await self._give_up(failed, run)
+        return draft
+
+    async def _give_up(self, failed: Mapping[ObjectKey, Exceptional], run: Run) -> None:
+        self._state.exceptions.update(failed)
+        run.results.failed.update(failed)
+        await self._forget(list(failed))
+
+    async def _open(self, mirror: Mirror, request: RequestRow, wanted: Mapping[ObjectKey, Pending], run: Run) -> None:
+        """Have the forge show the request. One that was ended meanwhile is not opened again."""
+        profile = self._state.profile
+        forge = await self._forge(mirror, request)
+        text = proposal_of(profile.fabric, request.base_branch, wanted, is_second_choice=request.cause is Cause.REFUSED)
+        found = await forge.find(request.branch)
+        if found is not None and self._is_ours(found, request) and found.state is not RequestState.OPEN:
+            self._ended = await self._end_of(found, request, mirror)
+            return
+        if found is None or found.state is not RequestState.OPEN:
+            found = await forge.open(request.branch, text)
+        else:
+            found = await forge.update(found, text)
+        if not request.opened:
+            run.requests.append(found.url or request.branch)
+        await self._record(replace(request, step=RequestStep.OPEN, opened=True, number=found.number, link=found.url))
+
+    @staticmethod
+    def _is_ours(found: Request, request: RequestRow) -> bool:
+        """Whether it is this request, and not an earlier one from the same branch."""
+        return found.number == request.number if request.opened else bool(found.head) and found.head == request.commit
+
+    async def _finish(self, mirror: Mirror, request: RequestRow) -> None:
+        """Nothing is proposed any more: it is on the branch, was taken back, or has to be decided first."""
+        if request.opened:
+            forge = await self._forge(mirror, request)
+            found = await forge.find(request.branch)
+            if found is not None and found.state is RequestState.OPEN:
+                await forge.close(found, _farewell(request.base_branch, in_conflict=bool(self._state.conflicts)))
+        await self._end(mirror, request)
+        await self._drop()
+
+    async def _end(self, mirror: Mirror, request: RequestRow) -> None:
+        """Remove the branch, if it is our own and nobody else's commits are on it. Nothing depends on it."""
+        if self._state.profile.source.push_branch == request.branch:
+            return
+        with suppress(TandemError):
+            head = await self._head(mirror, request.branch)
+            if head and head in (request.commit, request.prepared):
+                await mirror.delete(request.branch, head)
+
+    async def _forge(self, mirror: Mirror, request: RequestRow) -> Forge:
+        """Where the request is shown; for a branch that somebody merges by hand, nowhere but in Git."""
+        profile = self._state.profile
+
+        async def branches(branch: str) -> str | None:
+            return await self._head(mirror, branch) or None
+
+        if profile.source.write is WriteMode.PUSH and request.cause is Cause.SPEC:
+            return Local(branches)
+        return await self._tools.forges.of(profile, branches, reread=self.finding is not None)
+
+    # --- small things ----------------------------------------------------------------------------------------------
+
+    async def _head(self, mirror: Mirror, branch: str) -> str:
+        """Where the request's branch is, with all it holds here; "" if there is none."""
+        try:
+            return (await mirror.fetch(branch, self._state.profile.source.max_bytes)).commit
+        except (BranchNotFoundError, EmptyRepositoryError):
+            return ""
+
+    async def _record(self, request: RequestRow) -> RequestRow:
+        if request != self._state.request:
+            await self._tools.store.requests.save(self._ledger.row.id, request)
+            self._state.request = request
+        return request
+
+    def _new_request(self, cause: Cause) -> RequestRow:
+        source = self._state.profile.source
+        return RequestRow(source.url, source.branch, self._branch(), cause)
+
+    def _branch(self) -> str:
+        profile = self._state.profile
+        return profile.source.push_branch or request_branch(
+            self._tools.installation.id, profile.namespace, profile.name
+        )
+
+    def _is_current(self, request: RequestRow) -> bool:
+        """Whether the spec still means this request."""
+        source = self._state.profile.source
+        is_wanted = source.proposes or (request.cause is Cause.REFUSED and source.falls_back)
+        return is_wanted and (request.url, request.base_branch, request.branch) == (
+            source.url,
+            source.branch,
+            self._branch(),
+        )
+
+
+def _farewell(branch: str, *, in_conflict: bool) -> str:
+    """What a request is closed with."""
+    if in_conflict:
+        return (
+            f"`{branch}` says something else by now about what was proposed here: that is a conflict, and is proposed "
+            "again if it is decided in favour of the cluster."
+        )
+    return f"Nothing is left to propose: `{branch}` says it already, or it was taken back in the cluster."
