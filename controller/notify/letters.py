@@ -125,6 +125,7 @@ _SUBJECTS = {
     "GuardTripped": "{fabric}: stopped by {reason}",
     "Failed": "{fabric}: {reason}",
     "Recovered": "{fabric}: recovered",
+    "RequestOpened": "{fabric}: live edits wait in a pull request",
 }
 
 _TODO = {
@@ -133,6 +134,7 @@ _TODO = {
     "GuardTripped": "Nothing is applied or committed until the source is put right or the plan is confirmed: "
     "kubectl tandem plan {name} -n {namespace}, and kubectl tandem status {name} -n {namespace} for the token",
     "Failed": "What is wrong, and what to do: kubectl tandem status {name} -n {namespace}",
+    "RequestOpened": "Merge it, and Git says what the cluster says. Close it, and each edit becomes a conflict.",
     "Recovered": "What failed or was stopped goes on. Nothing is left to do.",
 }
 

@@ -14,6 +14,7 @@ from controller.sync.report import errors_of, place_of, untold
 from controller.sync.run import Run
 from controller.sync.state import FabricState
 
+REQUEST_OPENED = "RequestOpened"  # of Events and of messages
 MOST_OBJECTS = 20  # Events about single objects in one run; the status lists the rest
 
 
@@ -30,7 +31,7 @@ def announce_run(
     for commit in run.commits:
         announcer.announce(subject, "WrittenBack", f"Pushed {commit[:12]}", topic=commit)
     for request in run.requests:
-        announcer.announce(subject, "RequestOpened", f"Opened {request}", topic=f"request {request}")
+        announcer.announce(subject, REQUEST_OPENED, f"Opened {request}", topic=f"request {request}")
     forgotten = run.results.counts.get(Action.FORGET, 0)
     if forgotten:
         message = f"{forgotten} objects are no longer kept in step; nothing was deleted"

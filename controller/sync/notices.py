@@ -17,6 +17,7 @@ from controller.store.told import Told
 FAILURE = "failure"
 _GUARD = "guard/"
 _CONFLICT = "conflict/"
+_REQUEST = "request/"
 
 BURST = 4
 """Messages about one topic within `WINDOW`: it opened, was over, opened again, was over again. What changes more often
@@ -88,6 +89,21 @@ def conflict_key(topic: str) -> ObjectKey:
     return ObjectKey(*topic.removeprefix(_CONFLICT).split("/", 3))
 
 
+def request_topic(where: str) -> str:
+    """The topic of a pull request, which is known by its page, or its branch."""
+    return f"{_REQUEST}{where}"
+
+
+def request_place(topic: str) -> str:
+    """The page or branch of a pull request's topic."""
+    return topic.removeprefix(_REQUEST)
+
+
+def is_request(topic: str) -> bool:
+    """Whether the topic is a pull request. Of one that is over nobody is told: who ended it knows."""
+    return topic.startswith(_REQUEST)
+
+
 def guard_topic(reason: str) -> str:
     """The topic of a guard."""
     return f"{_GUARD}{reason}"
@@ -116,7 +132,8 @@ def decide(
             still[topic] = state
             due.append(ready)
             continue
-        news.append(_news(topic, before, state))
+        if state.is_open or not is_request(topic):
+            news.append(_news(topic, before, state))
         times = (*before.times, now)[-BURST:]
         told[topic] = Told(state.is_open, state.detail, times)
     gone = tuple(topic for topic, before in last.items() if topic not in told and _is_stale(before, topic, found, now))
@@ -144,6 +161,8 @@ def _news(topic: str, before: Told, state: Waiting) -> News:
     """The event of a change."""
     if topic.startswith(_CONFLICT):
         event = NotifyEvent.CONFLICT_OPENED if state.is_open else NotifyEvent.CONFLICT_RESOLVED
+    elif is_request(topic):
+        event = NotifyEvent.REQUEST_OPENED
     elif not state.is_open:
         event = NotifyEvent.RECOVERED
     else:

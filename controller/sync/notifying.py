@@ -22,6 +22,7 @@ from controller.objects import Json
 from controller.store.errors import StoreError
 from controller.store.outbox import Letter
 from controller.store.told import Told
+from controller.sync.announcing import REQUEST_OPENED
 from controller.sync.notices import (
     FAILURE,
     Closing,
@@ -34,6 +35,9 @@ from controller.sync.notices import (
     decide,
     grouped,
     guard_topic,
+    is_request,
+    request_place,
+    request_topic,
 )
 from controller.sync.receivers import receivers_of, wants
 from controller.sync.report import errors_of, untold
@@ -151,6 +155,8 @@ def findings_of_run(service: FabricService, run: Run, findings: Sequence[Finding
     worst = min(failures, key=lambda finding: finding.rank, default=None)
     if worst is not None:
         matters[FAILURE] = Matter(worst.reason.value, patient=not worst.stalled)
+    if state.request is not None and state.request.opened:
+        matters[request_topic(state.request.link or state.request.branch)] = Matter(REQUEST_OPENED)
     for key in {*service.desk.open_keys, *state.conflicts}:
         matters[conflict_topic(key)] = Matter(Reason.CONFLICTS_OPEN.value)
     whole = run.problem is None and not run.guarded and not state.dirty and run.request.wanted is None
@@ -162,7 +168,9 @@ def findings_of_run(service: FabricService, run: Run, findings: Sequence[Finding
 
 
 def _names(state: FabricState, topic: str) -> Sequence[str]:
-    """Objects and files, never what they hold."""
+    """Objects, files and requests, never what they hold."""
+    if is_request(topic):
+        return [request_place(topic)]
     if topic == FAILURE:
         errors = [_place(error) for error in errors_of(state)]
         return [*errors, *(str(key) for key in sorted(untold(state)))]

@@ -26,6 +26,7 @@ class NotifyEvent(StrEnum):
     GUARD_TRIPPED = "GuardTripped"
     FAILED = "Failed"
     RECOVERED = "Recovered"
+    REQUEST_OPENED = "RequestOpened"
 
 
 RECEIVER_URL = Cel(

@@ -28,7 +28,7 @@ CANARIES = ("canary-git-7d01", "canary-live-7d02", "canary-first-7d03", "canary-
 GIT, LIVE, FIRST, BROKEN = CANARIES
 OPS, GONE = "ops@example.com", "gone@example.com"
 LOOPBACK = ("--webhook-allow-cidr", "127.0.0.0/8")
-LIFE = ["ConflictOpened", "ConflictResolved", "Failed", "Recovered", "GuardTripped", "Recovered"]
+LIFE = ["ConflictOpened", "ConflictResolved", "Failed", "Recovered", "GuardTripped", "Recovered", "RequestOpened"]
 
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: pay\nstringData:\n  key: {}\n"
 
@@ -123,7 +123,11 @@ def test_each_transition_is_told_once(scene: Scene, fabrics: Fabrics, repository
     repository.publish({"pay.yaml": None, "cm.yaml": None})
     settle(fabrics, scene, *LIFE[:5], restart=True)
     repository.publish({"pay.yaml": SECRET.format(GIT), "cm.yaml": config_map("web", color=GIT)})
-    settle(fabrics, scene, *LIFE)
+    settle(fabrics, scene, *LIFE[:6])
+
+    fabrics.patch({"sync": {"write": "PullRequest"}})
+    fabrics.kubectl.patch("configmap", "web", {"data": {"color": LIVE}})
+    settle(fabrics, scene, *LIFE, restart=True)
 
     look_at_hooks(fabrics, scene)
     look_at_the_others(scene)
@@ -142,12 +146,13 @@ def look_at_hooks(fabrics: Fabrics, scene: Scene) -> None:
             assert post.headers["X-Tandem-Signature-256"] == f"sha256={digest}"
             assert post.headers["X-Tandem-Delivery"] == post.json["id"]
             assert post.json["fabric"] == {"namespace": fabrics.namespace, "name": "demo"}
-    opened, _, failed, _, guarded, _ = (post.json for post in scene.hooks())
+    opened, _, failed, _, guarded, _, proposed = (post.json for post in scene.hooks())
     assert (opened["reason"], opened["objects"]) == ("ConflictsOpen", [f"ConfigMap/{fabrics.namespace}/web"])
     assert failed["reason"] == "DocumentsFailed"
     assert "bad.yaml" in failed["objects"][0]
     assert guarded["reason"] == "EmptySource"
     assert guarded["objectCount"] == 2
+    assert proposed["objects"] == [fabrics.status()["pending"]["branch"]]
     tries = [post for post in scene.receiver.posts if post.status != 200]
     assert len(tries) == 3
     ids = {post.json["id"] for post in scene.receiver.posts if post.path == "/hook"}

@@ -27,10 +27,13 @@ from controller.sync.notices import (
     decide,
     grouped,
     guard_topic,
+    request_topic,
 )
 
 KEY = ObjectKey("", "Secret", "shop", "pay")
 CONFLICT, GUARD = conflict_topic(KEY), guard_topic("DeletionGuard")
+REQUEST = request_topic("https://git.example/shop/pulls/3")
+ASKED = Matter("RequestOpened")
 TRIPPED = Matter("DeletionGuard")
 BROKEN, GONE = Matter("InvalidSpec"), Matter("Unreachable", patient=True)
 PATIENCE = 30.0
@@ -48,7 +51,7 @@ def blind(**topics: Matter) -> Findings:
 
 
 def name_of(word: str) -> str:
-    return {"conflict": CONFLICT, "guard": GUARD, "failure": FAILURE}[word]
+    return {"conflict": CONFLICT, "guard": GUARD, "failure": FAILURE, "request": REQUEST}[word]
 
 
 def opened(detail: str, *times: float) -> Told:
@@ -76,6 +79,8 @@ STEPS: dict[str, tuple[dict[str, Told], Findings, list[tuple[str, NotifyEvent, s
         blind(guard=TRIPPED),
         [(GUARD, NotifyEvent.GUARD_TRIPPED, "DeletionGuard")],
     ),
+    "a request is opened": ({}, whole(request=ASKED), [(REQUEST, NotifyEvent.REQUEST_OPENED, "RequestOpened")]),
+    "a request is still open": ({REQUEST: opened("RequestOpened")}, whole(request=ASKED), []),
     "a guard still stops": ({GUARD: opened("DeletionGuard")}, whole(guard=TRIPPED), []),
     "a guard that was not seen after a start": ({GUARD: opened("DeletionGuard")}, blind(), []),
     "a plan passed": (
@@ -111,6 +116,12 @@ def test_a_step(name: str) -> None:
     assert set(decision.told) == {topic for topic, _, _ in expected}
     after = decide({**last, **decision.told}, decision.waiting, found, NOW + 1, PATIENCE)
     assert after.news == (), "the same finding is told once"
+
+
+def test_a_request_that_is_over_is_no_news() -> None:
+    decision = decide({REQUEST: opened("RequestOpened")}, {}, whole(), NOW, PATIENCE)
+    assert (decision.news, decision.told) == ((), {REQUEST: Told(False, "", (NOW,))})
+    assert decide({REQUEST: Told(False, "", (NOW,))}, {}, whole(), NOW + WINDOW, PATIENCE).forgotten == (REQUEST,)
 
 
 def test_what_may_pass_is_told_when_it_has_lasted() -> None:
