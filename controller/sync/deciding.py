@@ -99,6 +99,8 @@ async def settle_conflicts(desk: ConflictDesk, state: FabricState, plan: Plan, r
         decided = state.resolutions.pop(key, None) is not None or run.request.force is not None
         how = ConflictState.RESOLVED if decided else ConflictState.SUPERSEDED
         message = "Both sides hold the decided values" if decided else "Both sides agree again"
+        if key in state.pending:
+            message = "Decided for the cluster; on its way to Git in a pull request"
         if await desk.settle(key, how, message):
             run.conflicts_settled += 1
             run.results.count(change.action)

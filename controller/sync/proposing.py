@@ -1,19 +1,17 @@
-"""Edits proposed instead of pushed: kept, put on a branch of the fabric's own, and followed until somebody decided.
+"""What is kept (`keeping.py`) put on a branch of the fabric's own, as one pull request, and followed to its end.
 
-    take      a run's edits are kept: from here on they lie over Git's documents, and nothing reverts them
-    note      what a plan left of them: what Git says by now, or the cluster does not say any more, is over
     look      how the request is doing at the forge
     settle    branch and request are made to say what is kept; an end without a merge becomes conflicts
 
-What is kept is written down before anything is pushed, and branch and request are found again by the branch's name: so
-a process that dies between any two steps goes on where it was, with one branch and one request.
+Branch and request are found again by the branch's name: a process that dies between any two steps goes on where it was,
+with one branch and one request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -25,15 +23,13 @@ from controller.git.errors import BranchNotFoundError, EmptyRepositoryError
 from controller.git.forge.local import Local
 from controller.git.forge.model import Forge, Request, RequestState
 from controller.git.mirror import Mirror
-from controller.git.push import LeaseLost, Pushed, Refused
+from controller.git.push import LeaseLost, Outcome, Pushed, Refused
 from controller.objects import ObjectKey
-from controller.store.requests import Cause, PendingRow, RequestRow, RequestStep
-from controller.sync.execution import touches_git
-from controller.sync.ledger import Ledger
-from controller.sync.naming import request_branch
+from controller.store.requests import Cause, RequestRow, RequestStep
+from controller.sync.keeping import Kept
 from controller.sync.plan.conflicts import hidden
 from controller.sync.plan.model import Action, Change, Pending, Presence
-from controller.sync.plan.pending import digest, document, proposed, restored, standing, stored
+from controller.sync.plan.pending import digest, document, is_part
 from controller.sync.proposal import proposal_of
 from controller.sync.run import Run
 from controller.sync.state import Exceptional, FabricState
@@ -41,94 +37,32 @@ from controller.sync.tools import Tools
 from controller.sync.writeback import Draft, Occasion, push
 
 LEASE_TRIES = 4  # pushes of one amendment, when others push to the request's branch at the same time
-_LEFT_ALONE = frozenset({Action.SKIP, Action.WAIT, Action.CONFLICT})
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a request came to an end, and the edits that whoever ended it saw. Others are proposed in a new one."""
+
+    message: str
+    seen: Mapping[ObjectKey, Pending]
+
+    def concerns(self, key: ObjectKey, pending: Pending) -> bool:
+        """Whether what is still kept of an object was seen."""
+        before = self.seen.get(key)
+        return before is not None and is_part(pending, before)
 
 
 class Proposer:
     """The pull request of one fabric. `finding`: why it does not say what it should, None if it does."""
 
-    def __init__(self, tools: Tools, state: FabricState, ledger: Ledger) -> None:
+    def __init__(self, tools: Tools, state: FabricState, kept: Kept) -> None:
         self._tools = tools
         self._state = state
-        self._ledger = ledger
-        self._ended = ""  # how the request came to an end, while edits are in it
+        self._kept = kept
+        self._ending: Ending | None = None
         self.finding: Finding | None = None
-
-    @property
-    def is_first_choice(self) -> bool:
-        """Whether edits go into the request without being pushed to the branch first."""
-        request = self._state.request
-        return self._state.profile.source.proposes or (request is not None and request.cause is Cause.REFUSED)
-
-    async def load(self) -> None:
-        """After a start: the request, and the edits in it. Those of another repository or way are planned anew."""
-        store, row_id = self._tools.store.requests, self._ledger.row.id
-        edits = await store.load_edits(row_id)
-        request = self._state.request = await store.load(row_id)
-        self._state.pending = {key: restored(row.content, row.rejected) for key, row in edits.items()}
-        self._state.dirty.update(edits)
-        if request is not None and not self._is_current(request):
-            log.info("edits are taken out of their request", fabric=self._state.profile.fabric, branch=request.branch)
-            await self._drop([key for key, pending in self._state.pending.items() if not pending.rejected])
-
-    # --- what is kept ----------------------------------------------------------------------------------------------
-
-    async def take(self, changes: Sequence[Change], run: Run, cause: Cause) -> list[Change]:
-        """Keep what these changes would write to Git. Returns those that were not kept so before."""
-        state = self._state
-        fresh = {change.key: proposed(change) for change in changes}
-        new = {key: pending for key, pending in fresh.items() if state.pending.get(key) != pending}
-        request = state.request or self._new_request(cause)
-        async with self._tools.store.transaction():
-            await self._save(new)
-            await self._tools.store.requests.save(self._ledger.row.id, request)
-        state.request = request
-        run.results.done.update(fresh)
-        return [change for change in changes if change.key in new]
-
-    async def note(self, changes: Iterable[Change]) -> None:
-        """What is left of the kept edits after a plan."""
-        state = self._state
-        kept: dict[ObjectKey, Pending] = {}
-        gone: list[ObjectKey] = []
-        for change in changes:
-            before = state.pending.get(change.key)
-            if before is None or change.action in _LEFT_ALONE or touches_git(change):
-                continue
-            after = standing(before, change)
-            if after is None:
-                gone.append(change.key)
-                if change.pending:  # all that is left need not be said in Git: it is planned without that
-                    state.dirty.add(change.key)
-            elif after != before:
-                kept[change.key] = after
-        await self._save(kept)
-        await self._forget(gone)
-
-    async def _save(self, edits: Mapping[ObjectKey, Pending]) -> None:
-        rows = {key: PendingRow(stored(pending), pending.rejected) for key, pending in edits.items()}
-        await self._tools.store.requests.save_edits(self._ledger.row.id, rows)
-        self._state.pending |= edits
-
-    async def _forget(self, keys: Sequence[ObjectKey]) -> None:
-        await self._tools.store.requests.drop_edits(self._ledger.row.id, keys)
-        for key in keys:
-            self._state.pending.pop(key, None)
-
-    async def _drop(self, keys: Sequence[ObjectKey] = (), rejected: str = "") -> None:
-        """The request is over. These edits are planned anew: as if never proposed, or as `rejected`."""
-        state, store, row_id = self._state, self._tools.store, self._ledger.row.id
-        edits = {key: replace(state.pending[key], rejected=rejected) for key in keys}
-        async with store.transaction():
-            await store.requests.drop(row_id)
-            if rejected:
-                await self._save(edits)
-            else:
-                await self._forget(keys)
-        state.request, self._ended, self.finding = None, "", None
-        state.dirty |= edits.keys()
 
     # --- how it is doing -------------------------------------------------------------------------------------------
 
@@ -138,40 +72,37 @@ class Proposer:
         if request is None or not request.opened:
             return
         forge = await self._forge(mirror, request)
-        how = await self._end_of(await forge.find(request.branch), request, mirror)
-        if how:
+        ending = await self._ending_of(await forge.find(request.branch), request, mirror)
+        if ending is not None:
             await fetch()
-            self._ended = how
+            self._ending = ending
 
-    async def _end_of(self, found: Request | None, request: RequestRow, mirror: Mirror) -> str:
-        """How the request came to an end; "" if it did not."""
-        into = request.base_branch
+    async def _ending_of(self, found: Request | None, request: RequestRow, mirror: Mirror) -> Ending | None:
+        """How the request came to an end; None if it did not."""
+        into, seen = request.base_branch, dict(self._state.pending)
         if found is not None and found.number:
             name = f"pull request #{found.number}"
             if found.state is RequestState.MERGED:
-                return f"{name} was merged, and {into} does not say this all the same"
+                is_older = _is_before(mirror, found.head, request.commit)
+                return Ending(f"{name} was merged, and {into} does not say this all the same", {} if is_older else seen)
             if found.state is RequestState.CLOSED:
-                return f"{name} was closed without being merged"
+                return Ending(f"{name} was closed without being merged", seen)
         if found is None or (found.number and not await self._head(mirror, request.branch)):
-            return f"branch {request.branch} was deleted before it was merged into {into}"
-        return ""
+            return Ending(f"branch {request.branch} was deleted before it was merged into {into}", seen)
+        return None
 
     # --- making it so ----------------------------------------------------------------------------------------------
 
     async def settle(self, mirror: Mirror, run: Run) -> bool:
         """Have branch and request say what is kept. Returns whether objects have to be planned anew."""
-        state = self._state
-        wanted = {
-            key: pending
-            for key, pending in state.pending.items()
-            if not pending.rejected and key not in state.conflicts
-        }
+        state, wanted = self._state, self._kept.wanted
         if state.request is None and not wanted:
             return False
-        request = state.request = state.request or self._new_request(Cause.SPEC)
-        if self._ended:
+        request, ending = self._kept.request(), self._ending
+        if ending is not None:
             await self._end(mirror, request)
-            await self._drop(list(wanted), self._ended)
+            await self._kept.drop([key for key in wanted if ending.concerns(key, wanted[key])], ending.message)
+            self._ending = None
             return bool(wanted)
         try:
             await self._settle(mirror, request, wanted, run)
@@ -182,7 +113,7 @@ class Proposer:
             state.retry |= wanted.keys()
         else:
             self.finding = None
-        return bool(self._ended)
+        return self._ending is not None
 
     async def _settle(self, mirror: Mirror, request: RequestRow, wanted: Mapping[ObjectKey, Pending], run: Run) -> None:
         declared = {key: self._state.declared.declared(key, self._state.bases.get(key)) for key in wanted}
@@ -228,15 +159,18 @@ class Proposer:
             draft = await self._draft(mirror, request, head, changes, run)
             if draft is None:
                 return request
-            request = await self._record(replace(request, step=RequestStep.WANTED, prepared=draft.commit, digest=""))
-            outcome = Pushed(head) if draft.commit == head else await push(
-                mirror, draft.commit, request.branch, head or None
-            )  # fmt: skip
+            under_way = replace(request, step=RequestStep.WANTED, prepared=draft.commit, digest="")
+            request = await self._kept.record(under_way)
+            outcome: Outcome = Pushed(head)
+            if draft.commit != head:
+                outcome = await push(mirror, draft.commit, request.branch, head or None)
             match outcome:
                 case Pushed(commit):
                     if commit != head:
                         run.commits.append(commit)
-                    return await self._record(replace(request, step=RequestStep.PUSHED, commit=commit, digest=said))
+                    return await self._kept.record(
+                        replace(request, step=RequestStep.PUSHED, commit=commit, digest=said)
+                    )
                 case Refused(message):
                     raise WaitingError(
                         Reason.PUSH_REJECTED,
@@ -273,7 +207,7 @@ class Proposer:
     async def _give_up(self, failed: Mapping[ObjectKey, Exceptional], run: Run) -> None:
         self._state.exceptions.update(failed)
         run.results.failed.update(failed)
-        await self._forget(list(failed))
+        await self._kept.forget(list(failed))
 
     async def _open(self, mirror: Mirror, request: RequestRow, wanted: Mapping[ObjectKey, Pending], run: Run) -> None:
         """Have the forge show the request. One that was ended meanwhile is not opened again."""
@@ -282,15 +216,17 @@ class Proposer:
         text = proposal_of(profile.fabric, request.base_branch, wanted, is_second_choice=request.cause is Cause.REFUSED)
         found = await forge.find(request.branch)
         if found is not None and self._is_ours(found, request) and found.state is not RequestState.OPEN:
-            self._ended = await self._end_of(found, request, mirror)
+            self._ending = await self._ending_of(found, request, mirror)
             return
         if found is None or found.state is not RequestState.OPEN:
             found = await forge.open(request.branch, text)
         else:
             found = await forge.update(found, text)
         if not request.opened:
-            run.requests.append(found.url or request.branch)
-        await self._record(replace(request, step=RequestStep.OPEN, opened=True, number=found.number, link=found.url))
+            run.requests.append(found.url or f"branch {request.branch}")
+        await self._kept.record(
+            replace(request, step=RequestStep.OPEN, opened=True, number=found.number, link=found.url)
+        )
 
     @staticmethod
     def _is_ours(found: Request, request: RequestRow) -> bool:
@@ -305,7 +241,7 @@ class Proposer:
             if found is not None and found.state is RequestState.OPEN:
                 await forge.close(found, _farewell(request.base_branch, in_conflict=bool(self._state.conflicts)))
         await self._end(mirror, request)
-        await self._drop()
+        await self._kept.drop()
 
     async def _end(self, mirror: Mirror, request: RequestRow) -> None:
         """Remove the branch, if it is our own and nobody else's commits are on it. Nothing depends on it."""
@@ -336,31 +272,11 @@ class Proposer:
         except (BranchNotFoundError, EmptyRepositoryError):
             return ""
 
-    async def _record(self, request: RequestRow) -> RequestRow:
-        if request != self._state.request:
-            await self._tools.store.requests.save(self._ledger.row.id, request)
-            self._state.request = request
-        return request
 
-    def _new_request(self, cause: Cause) -> RequestRow:
-        source = self._state.profile.source
-        return RequestRow(source.url, source.branch, self._branch(), cause)
-
-    def _branch(self) -> str:
-        profile = self._state.profile
-        return profile.source.push_branch or request_branch(
-            self._tools.installation.id, profile.namespace, profile.name
-        )
-
-    def _is_current(self, request: RequestRow) -> bool:
-        """Whether the spec still means this request."""
-        source = self._state.profile.source
-        is_wanted = source.proposes or (request.cause is Cause.REFUSED and source.falls_back)
-        return is_wanted and (request.url, request.base_branch, request.branch) == (
-            source.url,
-            source.branch,
-            self._branch(),
-        )
+def _is_before(mirror: Mirror, head: str, commit: str) -> bool:
+    """Whether the commit was put on top of the head later."""
+    snapshot = mirror.snapshot
+    return head not in {"", commit} and snapshot.has(head) and snapshot.is_ancestor(head, commit)
 
 
 def _farewell(branch: str, *, in_conflict: bool) -> str:

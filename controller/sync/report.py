@@ -75,7 +75,10 @@ def status_of(
     """The status after a run. `did_something`: the run changed, refused or failed something, so `lastSync` moves."""
     profile = state.profile
     kept = len(state.bases)
-    verdict = Verdict(findings=findings, healthy=f"{_count(kept, 'object')} in step", fetched=fetched)
+    pending = _pending(state)
+    verdict = Verdict(
+        findings=findings, healthy=f"{_count(kept, 'object')} in step{_waiting(pending)}", fetched=fetched
+    )
     errors = errors_of(state)
     status = FabricStatus(
         observed_generation=profile.generation,
@@ -92,7 +95,7 @@ def status_of(
             by_others=sum(drift.by_others for drift in state.drift.values()),
         ),
         conflicts=len(state.conflicts),
-        pending=_pending(state),
+        pending=pending,
         exceptions=tuple(_exception(key, state.exceptions[key]) for key in sorted(state.exceptions)[:MAX_EXCEPTIONS]),
         errors=tuple(errors[:MAX_ERRORS]),
         error_count=len(errors),
@@ -112,6 +115,12 @@ def _pending(state: FabricState) -> PendingCounts:
         branch=request.branch if request else None,
         url=(request.link or None) if request else None,
     )
+
+
+def _waiting(pending: PendingCounts) -> str:
+    """Where edits wait, for the end of a sentence; "" if none do."""
+    where = pending.url or pending.branch
+    return f"; edits of {_count(pending.edits, 'object')} wait in {where}" if pending.edits and where else ""
 
 
 def progress_status(body: Json, now: datetime) -> Json:

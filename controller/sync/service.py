@@ -21,6 +21,7 @@ from controller.store.requests import Cause
 from controller.sync.conflicts import ConflictDesk
 from controller.sync.deciding import refuse_misread, settle_conflicts, show_conflicts, withdraw_hidden
 from controller.sync.execution import Executor, by_effect, exceptional
+from controller.sync.keeping import Kept
 from controller.sync.ledger import Ledger
 from controller.sync.lives import profile_in
 from controller.sync.minimising import minimised_changes
@@ -57,7 +58,8 @@ class FabricService:
         self._planner = Planner(state, tools, rivals, self.desk.is_open)
         self._executor = Executor(state, ledger, tools.wall)
         self._publisher = Publisher(tools, state, ledger, self._executor)
-        self._proposer = Proposer(tools, state, ledger)
+        self._kept = Kept(tools, state, ledger)
+        self._proposer = Proposer(tools, state, self._kept)
         self._lookout = Lookout(tools, state, ledger)
         self.recovery = Recovery(tools, state, ledger, self._lookout)
         self._loaded = False
@@ -141,7 +143,7 @@ class FabricService:
         if self._loaded:
             return
         await self.ledger.load()
-        await self._proposer.load()
+        await self._kept.load()
         self.take_profile(profile_in(self.ledger.row.epoch, self.state.profile))
         resolutions, self.state.misread = await self.desk.load()
         self.state.resolutions.update(resolutions)
@@ -212,7 +214,7 @@ class FabricService:
             results.begin_again(change.key)
             self._forget_past(change)
             self._note_exception(change, run)
-        await self._proposer.note(plan.changes)
+        await self._kept.note(plan.changes)
         await withdraw_hidden(self.desk, self.state, plan)
         await show_conflicts(self.desk, self.state, self.snapshot, plan, run)
         quiet, written = by_effect(plan.changes)
@@ -284,7 +286,7 @@ class FabricService:
         ready = self._publisher.ready(written, run)
         if not ready:
             return
-        if self._proposer.is_first_choice:
+        if self._kept.is_first_choice:
             await self._propose(ready, run, Cause.SPEC)
             return
         outcome = await self._publisher.publish(mirror, ready, run)
@@ -295,7 +297,7 @@ class FabricService:
             self.state.dirty.update(change.key for change in ready)
 
     async def _propose(self, changes: Sequence[Change], run: Run, cause: Cause) -> None:
-        self._publisher.note_written(await self._proposer.take(changes, run, cause), run)
+        self._publisher.note_written(await self._kept.take(changes, run, cause), run)
 
     async def _follow_request(self, run: Run) -> None:
         """How the pull request is doing, as often as the branch itself is looked at."""

@@ -54,6 +54,11 @@ def document(declared: Declared, pending: Pending, schema: Schema) -> bytes | No
     return canonical(tree)
 
 
+def is_part(pending: Pending, of: Pending) -> bool:
+    """Whether the one asks for nothing that the other does not ask for."""
+    return pending.deleted == of.deleted and set(map(_said, pending.edits)) <= set(map(_said, of.edits))
+
+
 def digest(wanted: Mapping[ObjectKey, Pending], blobs: Mapping[ObjectKey, str]) -> str:
     """What tells two proposals apart: the edits, and the files that they are written into. "" for none."""
     if not wanted:
@@ -98,3 +103,8 @@ def _edit(path: str, old: list[Json], new: list[Json], manager: str) -> FieldEdi
         new_present=bool(new),
         manager=manager,
     )
+
+
+def _said(edit: FieldEdit) -> bytes:
+    """What an edit does, whatever it did it to."""
+    return canonical([render_path(edit.path), edit.new_present, edit.new])

@@ -150,7 +150,7 @@ def test_a_request_that_is_closed_is_a_rejection(tandem: Tandem, fabrics: Fabric
     edit(fabrics, color="red")
     number = wait_open(fabrics, forged)["number"]
     forged.repository.ask("PATCH", f"/pulls/{number}", state="closed")
-    (conflict,) = fabrics.eventually(fabrics.conflicts)
+    conflict = fabrics.wait_conflict()
     assert conflict["spec"]["type"] == "Rejected"
     assert f"pull request #{number} was closed without being merged" in conflict["status"]["conditions"][0]["message"]
     fabrics.wait_handled(fabrics.request())
@@ -205,6 +205,35 @@ def test_killed_around_the_opening(
     assert fabrics.conflicts() == []
 
 
+@pytest.mark.parametrize("running", [True, False], ids=["at an amendment", "while nothing runs"])
+def test_an_edit_that_who_merged_it_did_not_see(
+    running: bool, tandem: Tandem, fabrics: Fabrics, forged: AtGitea, front: WebFront
+) -> None:
+    """Somebody merges what was there when they looked; what came later is proposed in a request of its own."""
+    begin(fabrics, forged, front.url)
+    edit(fabrics, color="red")
+    number = wait_open(fabrics, forged)["number"]
+    if running:
+        held = front.hold("GET", "/pulls", answered=True)  # Tandem is about to hear that the request is open
+        held.wait()
+        edit(fabrics, size="huge")
+        forged.merge(number)
+        held.go_on.set()
+    else:
+        tandem.kill()
+        edit(fabrics, size="huge")
+        forged.merge(number)
+        tandem.start()
+    again = wait_open(fabrics, forged, count=2)
+    assert again["number"] != number
+    assert "size: huge" in proposed(forged)
+    assert "color: red" in forged.repository.show("cm.yaml")
+    assert fabrics.conflicts() == []
+    forged.merge(again["number"])
+    fabrics.wait_synced(revision=forged.repository.head())
+    assert data(fabrics, "web") == {"color": "red", "size": "huge"}
+
+
 @pytest.mark.parametrize("how", ["merged", "closed"])
 def test_an_end_while_nothing_runs(how: str, tandem: Tandem, fabrics: Fabrics, forged: AtGitea) -> None:
     first = begin(fabrics, forged)
@@ -221,7 +250,7 @@ def test_an_end_while_nothing_runs(how: str, tandem: Tandem, fabrics: Fabrics, f
         fabrics.eventually(lambda: fabrics.status()["pending"] == {"edits": 0})
         assert fabrics.conflicts() == []
     else:
-        (conflict,) = fabrics.eventually(fabrics.conflicts)
+        conflict = fabrics.wait_conflict()
         assert conflict["spec"]["type"] == "Rejected"
         assert forged.repository.head() == first
     assert data(fabrics, "web") == {"color": "red", "size": "big"}

@@ -67,10 +67,6 @@ def begin(fabrics: Fabrics, published: Repository, files: dict[str, str] | None 
     return first
 
 
-def wait_conflict(fabrics: Fabrics) -> dict[str, Any]:
-    return dict(fabrics.eventually(fabrics.conflicts)[0])
-
-
 def edit(fabrics: Fabrics, name: str = "web", **values: str | None) -> None:
     fabrics.kubectl.patch("configmap", name, {"data": values})
 
@@ -135,7 +131,7 @@ def test_a_deleted_branch_is_a_rejection_that_somebody_decides(
     edit(fabrics, color="red")
     branch = proposals.wait_branch()
     repository.delete_branch(branch)
-    conflict = wait_conflict(fabrics)
+    conflict = fabrics.wait_conflict()
     assert conflict["spec"]["type"] == "Rejected"
     assert f"branch {branch} was deleted" in conflict["status"]["conditions"][0]["message"]
     assert data(fabrics, "web") == {"color": "red", "size": "big"}
@@ -148,7 +144,7 @@ def test_a_deleted_branch_is_a_rejection_that_somebody_decides(
     fabrics.eventually(lambda: not fabrics.conflicts())
 
     repository.delete_branch(branch)
-    wait_conflict(fabrics)
+    fabrics.wait_conflict()
     fabrics.kubectl.patch("syncconflict", name, {"spec": {"resolution": {"strategy": "GitWins"}}})
     fabrics.eventually(lambda: data(fabrics, "web") == {"color": "blue", "size": "big"})
     fabrics.eventually(lambda: not fabrics.conflicts())
@@ -163,7 +159,7 @@ def test_what_git_moves_elsewhere_is_a_conflict_and_proposed_no_longer(
     edit(fabrics, color="red")
     proposals.wait_branch()
     repository.publish({"cm.yaml": CONFIG.replace("blue", "green")})
-    conflict = wait_conflict(fabrics)
+    conflict = fabrics.wait_conflict()
     assert conflict["spec"]["type"] == "BothChanged"
     fabrics.eventually(lambda: not proposals.branch)
     fabrics.kubectl.patch(
@@ -242,7 +238,7 @@ def test_a_document_whose_removal_is_undone_waits_and_its_object_stays(
     edit(fabrics, color="red")
     removed = repository.publish({"cm.yaml": None})
     fabrics.patch({"suspend": False})
-    conflict = wait_conflict(fabrics)
+    conflict = fabrics.wait_conflict()
     assert conflict["spec"]["type"] == "DeletedInGit"
     fabrics.kubectl.patch(
         "syncconflict", conflict["metadata"]["name"], {"spec": {"resolution": {"strategy": "ClusterWins"}}}

@@ -94,7 +94,7 @@ def test_an_end_that_nobody_saw(tandem: Tandem, fabrics: Fabrics, repository: Re
         repository.merge(branch, *(["--squash"] if how == "squashed" else []))
     tandem.start()
     if how == "deleted":
-        (conflict,) = fabrics.eventually(fabrics.conflicts)
+        conflict = fabrics.wait_conflict()
         assert conflict["spec"]["type"] == "Rejected"
         assert repository.head() == first
     else:
@@ -113,7 +113,7 @@ def test_a_lost_database_proposes_nothing_twice(tandem: Tandem, fabrics: Fabrics
     for path in tandem.launch.folder.rglob("tandem.db*"):
         path.unlink()
     tandem.start()
-    (conflict,) = fabrics.eventually(fabrics.conflicts)
+    conflict = fabrics.wait_conflict()
     assert data(fabrics, "web") == {"color": "red", "size": "big"}
     fabrics.kubectl.patch(
         "syncconflict", conflict["metadata"]["name"], {"spec": {"resolution": {"strategy": "ClusterWins"}}}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controller.objects import Json, canonical, decoded
 from controller.sync.plan.fieldpath import Item, Keys, Path
 from controller.sync.plan.model import Action, Change, Declared, FieldEdit, Pending, Presence
-from controller.sync.plan.pending import digest, document, proposed, restored, standing, stored
+from controller.sync.plan.pending import digest, document, is_part, proposed, restored, standing, stored
 from tests.support.plan import KEY, SCHEMA, fabric, spec
 
 VLAN = FieldEdit(("spec", "vlan"), 1, 2, manager="kubectl-edit")
@@ -55,6 +55,14 @@ def test_what_git_shall_say() -> None:
     whole = Pending((FieldEdit((), None, fabric(vlan=1, enabled=True), old_present=False),), (ENABLED.path,))
     assert spec(document(Declared(), whole, SCHEMA)) == {"vlan": 1}
     assert spec(canonical(whole.edits[0].new)) == {"vlan": 1, "enabled": True}, "what is kept stays as it is"
+
+
+def test_a_part_asks_for_nothing_else() -> None:
+    moved = Pending((replace(VLAN, old=7, manager="k9s"),))
+    assert is_part(moved, BOTH)
+    assert not is_part(BOTH, moved)
+    assert not is_part(Pending((replace(VLAN, new=3),)), BOTH)
+    assert not is_part(Pending((), deleted=True), BOTH)
 
 
 def test_a_digest_tells_proposals_apart() -> None:
