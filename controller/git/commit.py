@@ -34,11 +34,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Who made a commit and when: `time` in seconds since 1970; the zone is UTC."""
+    """Who made a commit and when: `time` in seconds since 1970; the zone is UTC. `authored`: what it says was done
+    then, if that was at another time."""
 
     author: Person
     committer: Person
     time: int
+    authored: int | None = None
 
 
 @dataclass
@@ -89,7 +91,8 @@ def write_commit(
     sign: Sign | None = None,
 ) -> str:
     """Write a commit of a tree that is there; its id."""
-    author, committer = signature(stamp.author, stamp.time), signature(stamp.committer, stamp.time)
+    authored = stamp.time if stamp.authored is None else stamp.authored
+    author, committer = signature(stamp.author, authored), signature(stamp.committer, stamp.time)
     before: list[pygit2.Oid | str] = [*parents]
     if sign is None:
         return str(repository.create_commit(None, author, committer, message, tree, before))

@@ -276,5 +276,10 @@ def test_a_stamp_holds_utc(repository: pygit2.Repository, bare: Path) -> None:
     )
 
 
+def test_what_was_done_before_it_was_committed_says_so(repository: pygit2.Repository, bare: Path) -> None:
+    commit = build_commit(repository, None, "", {"a": b"1"}, "m\n", Stamp(GRACE, BOT, 100, authored=40))
+    assert git("log", "-1", "--format=%at %ct", commit, cwd=bare) == "40 100"
+
+
 def test_what_a_signature_may_hold() -> None:
     assert clean("  a<b>\x00c\u2028 ") == "abc"
