@@ -66,8 +66,14 @@ class Dispute:
 
     @property
     def editor(self) -> str:
-        """Who changed the cluster's side."""
+        """Under which manager's name the cluster's side was changed."""
         return next((edit.manager for edit in self.cluster if edit.manager), "")
+
+    @property
+    def user(self) -> str:
+        """Who changed the cluster's side, if that is known and was one user alone."""
+        users = {edit.user for edit in self.cluster}
+        return users.pop() if len(users) == 1 else ""
 
 
 class UndecidedError(Exception):
@@ -95,9 +101,11 @@ def conflict_of(
     view: View, kind: ConflictType, disputes: Sequence[Dispute], others: Sequence[FieldEdit] = (), message: str = ""
 ) -> Conflict:
     """The conflict to show: the disputed paths, then the paths of `others`, each once."""
-    shown = {dispute.path: field_of(view, dispute.path, dispute.editor, clashing=True) for dispute in disputes}
+    shown = {
+        dispute.path: field_of(view, dispute.path, dispute.editor, dispute.user, clashing=True) for dispute in disputes
+    }
     for edit in others:
-        shown.setdefault(edit.path, field_of(view, edit.path, edit.manager))
+        shown.setdefault(edit.path, field_of(view, edit.path, edit.manager, edit.user))
     fields = tuple(sorted(shown.values(), key=lambda field: (not field.clashing, render_path(field.path))))
     simple = kind in _BY_VALUE and all(union_of(view, dispute) is not None for dispute in disputes)
     return Conflict(
@@ -205,8 +213,8 @@ def _latest(view: View, disputes: Sequence[Dispute]) -> dict[Path, Ruling] | Non
     return rulings_by_strategy(view, Strategy.GIT_WINS if git > cluster else Strategy.CLUSTER_WINS, disputes)
 
 
-def field_of(view: View, path: Path, editor: str, *, clashing: bool = False) -> ConflictField:
-    """What each side holds at a path."""
+def field_of(view: View, path: Path, editor: str, user: str = "", *, clashing: bool = False) -> ConflictField:
+    """What each side holds at a path, and who changed the cluster's."""
     base = _value(view.base_declared, path, view)
     if base is ABSENT:
         base = _value(view.base_actual, path, view)
@@ -221,6 +229,7 @@ def field_of(view: View, path: Path, editor: str, *, clashing: bool = False) -> 
         in_cluster=cluster is not ABSENT,
         clashing=clashing,
         editor=editor,
+        user=user,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from controller.errors import Reason
 from controller.objects import canonical
 from controller.sync.plan.conflicts import NEVER_IN_CLEAR, conflict_of, is_unwritable
+from controller.sync.plan.credits import makers_of
 from controller.sync.plan.deletions import DOCUMENT_PENDING, created, forgotten, pruned, rejected, undeclared, vanished
 from controller.sync.plan.imports import importable, reason_not_to_import
 from controller.sync.plan.intended import copied
@@ -138,6 +139,7 @@ def _imported(view: View) -> Change:
         proposed=(FieldEdit((), new=tree, old_present=False),),
         record=document,
         api_version=view.actual.get("apiVersion", ""),
+        makers=makers_of(view.facts.credits),
     )
     return rejected(view, pruned(view, row), change) if view.rejection else change
 

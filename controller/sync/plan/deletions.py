@@ -1,17 +1,19 @@
 """The rows in which one side lost the object: pruning, the deletion rule, and what a decision about a loss does.
 
-The API keeps no deleter, and not every deletion is meant, so nothing is removed from Git unless it is known who did
-it, or the fabric says that having seen it is enough.
+The API keeps no deleter, and not every deletion is meant, so nothing is removed from Git unless a webhook saw that a
+person did it, or the fabric says that having seen it is enough.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from controller.errors import Reason
 from controller.objects import Kind, canonical
 from controller.sync.plan.conflicts import NEVER_IN_CLEAR, conflict_of, hidden, is_unwritable
+from controller.sync.plan.editors import is_program
 from controller.sync.plan.imports import PRUNE_ANNOTATION
 from controller.sync.plan.intended import copied, merged_document
 from controller.sync.plan.model import (
@@ -19,6 +21,7 @@ from controller.sync.plan.model import (
     Ask,
     Change,
     ConflictType,
+    Deed,
     Direction,
     FieldEdit,
     Propagate,
@@ -35,6 +38,9 @@ from controller.sync.plan.view import View
 POD: Final = Kind("", "Pod")
 DOCUMENT_PENDING: Final = "its document is on its way"
 _STALE = "a side moved since this was shown; look again, and decide again"
+REPLACED_WITHIN: Final = timedelta(seconds=1)
+"""`kubectl replace --force` deletes what it makes anew a moment later; the document stays for that long."""
+
 _DECISIVE = frozenset({Strategy.GIT_WINS, Strategy.CLUSTER_WINS})
 
 
@@ -79,13 +85,21 @@ def _by_deletion_rule(view: View, row: Row) -> Change:
         return left_alone(view, Action.UNCHANGED, row, message="a Job that ended is neither made again nor undeclared")
     if _is_replaceable(view) or rules.propagate is Propagate.NEVER:
         return _created_if_allowed(view, row)
-    if facts.deleted_by:
-        return _document_removed(view, row, f"deleted by {facts.deleted_by}")
+    if facts.deletion is not None and not is_program(facts.deletion.user):
+        return _deleted_by(view, row, facts.deletion)
     if rules.propagate is Propagate.OBSERVED and facts.gone_for is not None:
         if facts.gone_for < rules.settle:
             return left_alone(view, Action.WAIT, row, Reason.PROGRESSING, "deleted; waiting whether it comes back")
         return _document_removed(view, row, "deleted in the cluster, and not come back")
-    return _lost(view, row, ConflictType.DELETED_IN_CLUSTER, "deleted in the cluster by somebody unknown")
+    by = "somebody unknown" if facts.deletion is None else f"{facts.deletion.user}, a program"
+    return _lost(view, row, ConflictType.DELETED_IN_CLUSTER, f"deleted in the cluster by {by}")
+
+
+def _deleted_by(view: View, row: Row, deletion: Deed) -> Change:
+    """A person deleted the object, and meant it, unless it comes back at once."""
+    if view.facts.gone_for is not None and view.facts.gone_for < REPLACED_WITHIN:
+        return left_alone(view, Action.WAIT, row, Reason.PROGRESSING, f"deleted by {deletion.user} just now")
+    return replace(_document_removed(view, row, f"deleted by {deletion.user}"), makers=(deletion,))
 
 
 def _is_replaceable(view: View) -> bool:

@@ -49,6 +49,10 @@ DEFAULT_EXCLUDED: Final = (
 """Programs that write on behalf of nobody in particular."""
 
 
+PROGRAM_PREFIX: Final = "system:"
+"""Users of the system itself, and every service account. People who share such a name with it are nobody."""
+
+
 class Verdict(Enum):
     """What a difference at a path is, by the manager that owns the path."""
 
@@ -71,6 +75,11 @@ def verdict_on(manager: str, rules: EditorRules) -> Verdict:
     if matches(DEFAULT_EDITORS, manager) and not _takes_back(rules.include, manager):
         return Verdict.EDIT
     return Verdict.OTHER
+
+
+def is_program(user: str) -> bool:
+    """Whether the API server's user is a program: its deletions are nobody's wish, and it is no author."""
+    return user.startswith(PROGRAM_PREFIX)
 
 
 def _names(globs: tuple[str, ...], manager: str) -> bool:

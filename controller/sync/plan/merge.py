@@ -319,7 +319,7 @@ def _met_by_chance(view: View, edit: FieldEdit) -> Dispute:
     """A declared path (`edit` leads to Git's value) where the object says something else."""
     _, manager = view.verdict(edit)
     theirs = FieldEdit(edit.path, edit.new, edit.old, new_present=edit.old_present, manager=manager)
-    return Dispute(edit.path, cluster=(theirs,))
+    return Dispute(edit.path, cluster=(view.signed(theirs),))
 
 
 def _doubting(case: Case, doubtful: Sequence[FieldEdit]) -> Case:

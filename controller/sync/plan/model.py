@@ -17,6 +17,7 @@ from controller.errors import Reason
 from controller.objects import Base, Json, Kind, ObjectKey, Provenance
 
 if TYPE_CHECKING:
+    from controller.sync.plan.credits import Credit
     from controller.sync.plan.fieldpath import Path
     from controller.sync.plan.schema import Schema
 
@@ -95,7 +96,11 @@ class Actual:
 
 @dataclass(frozen=True, slots=True)
 class FieldEdit:
-    """One path that a side moved: `old` → `new`; None with `*_present` False is absence, not null."""
+    """One path that a side moved: `old` → `new`; None with `*_present` False is absence, not null.
+
+    `manager` says under which name it was done, `user` who did it, at `edited_at` (seconds since 1970), where a
+    webhook saw it; "" and 0 where nobody did.
+    """
 
     path: Path
     old: Json = None
@@ -103,6 +108,8 @@ class FieldEdit:
     old_present: bool = True
     new_present: bool = True
     manager: str = ""
+    user: str = ""
+    edited_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,7 @@ class ConflictField:
     in_cluster: bool = True
     clashing: bool = False
     editor: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,21 +266,31 @@ class Target(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Deed:
+    """That a user did something to an object, at a time in seconds since 1970."""
+
+    user: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Answers of the outside that the plan of one object depends on; each has a value for *not asked*.
 
     `same`: the dry-run's answer. `gone_for`: how long the object has been seen to be missing (None = not seen to
-    vanish). `deleted_by`: the editor the deletion is attributed to. Another fabric's manager on the object is never
-    forced over, unless `takeover` says that a hand-over allows it; `handover` says why to wait for one, and
-    `declared_elsewhere` that a later owner declares the object. `refused`: the refusal remembered for exactly this
-    document and this live state. `fighting`: paths that are left as they are (text forms). `flooded`: the object had
-    its commits of this hour. `git_changed_at` / the actual's `seen_live`: for TimestampWins, in seconds.
+    vanish). `credits`: the writes since the base, in order, as far as they were followed; `deletion`: who deleted the
+    object, a person or a program. Another fabric's manager on the object is never forced over, unless `takeover` says
+    that a hand-over allows it; `handover` says why to wait for one, and `declared_elsewhere` that a later owner
+    declares the object. `refused`: the refusal remembered for exactly this document and this live state. `fighting`:
+    paths that are left as they are (text forms). `flooded`: the object had its commits of this hour.
+    `git_changed_at` / the actual's `seen_live`: for TimestampWins, in seconds.
     """
 
     same: bool | None = None
     target: Target = Target.NOT_ASKED
     gone_for: timedelta | None = None
-    deleted_by: str = ""
+    credits: tuple[Credit, ...] = ()
+    deletion: Deed | None = None
     takeover: bool = False
     handover: str = ""
     declared_elsewhere: bool = False
@@ -364,6 +382,7 @@ class Change:
     resolved: bool = False  # an open conflict of this object is settled by this change
     overruled: tuple[FieldEdit, ...] = ()  # changes of either side that lost, with the values they wanted
     pending: tuple[FieldEdit, ...] = ()  # of the situation's pending edits, those that still stand
+    makers: tuple[Deed, ...] = ()  # who made or deleted the object that is written or removed as a whole, if known
 
     @property
     def is_telling(self) -> bool:

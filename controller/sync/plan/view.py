@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from controller.objects import Json, decoded
+from controller.sync.plan.credits import credit_of
 from controller.sync.plan.diff import diff
 from controller.sync.plan.editors import Verdict, matches, verdict_on
 from controller.sync.plan.fieldpath import Path
@@ -181,7 +182,7 @@ class View:
         meant, doubtful, own, unserved, by_others = [], [], [], [], 0
         for edit in edits:
             verdict, manager = self.verdict(edit)
-            credited = replace(edit, manager=manager)
+            credited = self.signed(replace(edit, manager=manager))
             declared = self.is_declared(edit.path)
             if verdict is Verdict.EDIT and not edit.new_present and not self.schema.knows(edit.path):
                 unserved.append(edit.path)
@@ -206,6 +207,14 @@ class View:
             return Verdict.EDIT, UNKNOWN_MANAGER
         judged = [(self._verdict_on(entry), entry.manager) for entry in self.owners.of(edit.path)]
         return min(judged, key=lambda pair: _WEIGHT.index(pair[0]), default=(Verdict.NOBODY, ""))
+
+    def signed(self, edit: FieldEdit) -> FieldEdit:
+        """The edit with the user who made it, as far as it is known. One that is on its way was signed when it went."""
+        on_its_way = next((one for one in self.pending if _says_the_same(one, edit)), None)
+        if on_its_way is not None:
+            return replace(edit, user=on_its_way.user, edited_at=on_its_way.edited_at)
+        credit = credit_of(self.facts.credits, edit.path)
+        return replace(edit, user=credit.user, edited_at=credit.time)
 
     def is_declared(self, path: Path) -> bool:
         """Whether the document says something at this path, now or when both sides last agreed."""

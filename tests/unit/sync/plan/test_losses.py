@@ -14,6 +14,7 @@ from controller.sync.plan.model import (
     Action,
     Change,
     ConflictType,
+    Deed,
     DeletionRules,
     Pending,
     Propagate,
@@ -30,6 +31,7 @@ B = fabric(vlan=1)
 D = fabric(vlan=2)
 EDITED = fabric(vlan=3)
 BY = {"kubectl-edit": ["/spec/vlan"]}
+BY_ALICE = Deed("alice", 1.0)
 
 
 def propagating(propagate: Propagate, rules: Rules = RULES) -> Rules:
@@ -54,8 +56,38 @@ def test_a_deletion_by_nobody_known_is_a_conflict() -> None:
 @pytest.mark.parametrize("rules", [RULES, TO_GIT], ids=["both directions", "cluster → Git only"])
 @pytest.mark.parametrize("propagate", [Propagate.CONFLICT, Propagate.OBSERVED], ids=str)
 def test_a_deletion_by_a_known_editor_removes_the_document(propagate: Propagate, rules: Rules) -> None:
-    change = vanished(propagating(propagate, rules), deleted_by="kubectl")
-    assert (change.action, "kubectl" in change.message) == (Action.REMOVE_DOCUMENT, True)
+    change = vanished(propagating(propagate, rules), deletion=BY_ALICE)
+    assert (change.action, change.message) == (Action.REMOVE_DOCUMENT, "deleted by alice")
+    assert change.makers == (BY_ALICE,)
+
+
+@pytest.mark.parametrize(
+    ("gone_for", "action"),
+    [(None, Action.REMOVE_DOCUMENT), (timedelta(), Action.WAIT), (timedelta(seconds=1), Action.REMOVE_DOCUMENT)],
+    ids=["not seen", "just now", "stayed away"],
+)
+def test_a_deletion_by_a_person_may_be_half_a_replacement(gone_for: timedelta | None, action: Action) -> None:
+    change = vanished(deletion=BY_ALICE, gone_for=gone_for)
+    assert (change.action, change.reason is Reason.PROGRESSING) == (action, action is Action.WAIT)
+
+
+@pytest.mark.parametrize("user", ["system:serviceaccount:ci:robot", "system:node:n1", "system:admin"])
+def test_a_deletion_by_a_program_is_nobodys_wish(user: str) -> None:
+    change = vanished(deletion=Deed(user, 1.0))
+    assert change.conflict is not None
+    assert change.conflict.message == f"deleted in the cluster by {user}, a program"
+    observed = vanished(propagating(Propagate.OBSERVED), deletion=Deed(user, 1.0), gone_for=timedelta(seconds=30))
+    assert (observed.action, observed.makers) == (Action.REMOVE_DOCUMENT, ())
+
+
+def test_a_deletion_by_a_person_is_put_back_where_git_alone_decides() -> None:
+    assert vanished(TO_CLUSTER, deletion=BY_ALICE).action is Action.CREATE
+
+
+def test_a_deletion_by_a_person_of_what_git_changed_is_a_conflict() -> None:
+    change = vanished(declared=D, deletion=BY_ALICE)
+    assert change.conflict is not None
+    assert change.conflict.type is ConflictType.DELETED_IN_CLUSTER
 
 
 OBSERVED = [
@@ -76,7 +108,7 @@ def test_a_deletion_is_not_observed_where_the_fabric_does_not_say_so() -> None:
 
 
 def test_never_creates_it_again() -> None:
-    assert vanished(propagating(Propagate.NEVER), deleted_by="kubectl").action is Action.CREATE
+    assert vanished(propagating(Propagate.NEVER), deletion=BY_ALICE).action is Action.CREATE
     change = vanished(propagating(Propagate.NEVER, TO_GIT))
     assert (change.action, change.intended) == (Action.IGNORE, None)
 
@@ -96,10 +128,11 @@ def test_what_the_system_deletes_by_itself_is_created_again() -> None:
     assert vanished(rules, base=owned(B), gone_for=timedelta(hours=1)).action is Action.CONFLICT  # Git changed it
     same = owned(B)
     assert vanished(rules, same, same, gone_for=timedelta(hours=1)).action is Action.CREATE
+    assert vanished(RULES, same, same, deletion=BY_ALICE).action is Action.CREATE
 
 
 def test_a_job_that_ended_is_neither_made_again_nor_undeclared() -> None:
-    change = vanished(propagating(Propagate.OBSERVED), job_ended=True, gone_for=timedelta(hours=1))
+    change = vanished(propagating(Propagate.OBSERVED), job_ended=True, gone_for=timedelta(hours=1), deletion=BY_ALICE)
     assert (change.action, change.row) == (Action.UNCHANGED, Row.VANISHED)
 
 
