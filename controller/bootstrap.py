@@ -35,7 +35,7 @@ from controller.kube.secrets import SecretReader
 from controller.notify.addresses import AddressRules
 from controller.notify.mail import Mailer, mail_server_at
 from controller.notify.posting import Poster
-from controller.objects import ObjectKey
+from controller.objects import Json, ObjectKey
 from controller.runtime.configs import Change as ConfigChange
 from controller.runtime.configs import ConfigCache
 from controller.runtime.events import Announcer
@@ -50,6 +50,7 @@ from controller.sops.program import Sops
 from controller.sops.room import best_place, sweep
 from controller.store.copy import copy_database, told_as
 from controller.store.store import Store
+from controller.sync.attribution import Attribution
 from controller.sync.conflicts import MANAGER
 from controller.sync.courier import Courier
 from controller.sync.fabrics import Fabrics
@@ -129,6 +130,7 @@ async def assembled(
             announcer=Announcer(recorder.record),
             metrics=metrics,
             mailroom=_mailroom(settings, secrets),
+            attribution=Attribution(time.time, metrics.attributed),
             wall=time.time,
         )
 
@@ -253,7 +255,7 @@ class Controller:
         cache = ConfigCache(FABRICS, self._on_fabric, self._settings.namespaces or (ALL,))
         fabrics = Fabrics(tools, cache, self._queue, time.monotonic)
         await self._follow(tools, fabrics)
-        with self._admission_server() as server:
+        with self._admission_server(tools.attribution) as server:
             await self._watch_fabrics(tools, cache, server)
             await self._work_on(tools, cache, fabrics, stop)
 
@@ -283,13 +285,22 @@ class Controller:
         return None if self._cache.filled else "the Fabrics have not been listed yet"
 
     @contextmanager
-    def _admission_server(self) -> Iterator[AdmissionServer | None]:
+    def _admission_server(self, attribution: Attribution) -> Iterator[AdmissionServer | None]:
         """The server for the API server's questions, listening; None if it is not to ask."""
-        settings = self._settings
+        settings, loop = self._settings, asyncio.get_running_loop()
+
+        def take_note(body: Json) -> None:
+            """In the server's thread: what is small enough goes on to ours, before the API server is answered."""
+            if (review := attribution.read(body)) is not None:
+                loop.call_soon_threadsafe(attribution.note, review)
+
         if not settings.webhook_bind or settings.webhook_cert_dir is None:
             yield None
             return
-        with closing(AdmissionServer(settings.webhook_bind, settings.webhook_cert_dir)) as server:
+        server = AdmissionServer(
+            settings.webhook_bind, settings.webhook_cert_dir, take_note, settings.webhook_client_ca
+        )
+        with closing(server):
             log.info("the webhook answers", bind=server.open())
             yield server
 

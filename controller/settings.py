@@ -52,6 +52,7 @@ class Settings(BaseModel):
     namespaces: tuple[str, ...] = Field(default=(), description="The only ones whose Fabrics are looked after.")
     webhook_bind: str = Field(default="", description="HOST:PORT for the API server's questions; empty: not asked.")
     webhook_cert_dir: Path | None = Field(default=None, description="Holds tls.crt and tls.key.")
+    webhook_client_ca: Path | None = Field(default=None, description="Authorities of who may ask; None: anybody.")
     smtp_url: str = Field(default="", repr=False, description="The mail server for notifications; empty: none.")
     smtp_from: str = Field(default="tandem@localhost", description="The sender of notifications.")
     webhook_allow_cidr: tuple[str, ...] = Field(

@@ -38,10 +38,18 @@ def configure(parser: Parser) -> None:
     parser.add_setting(
         "--webhook-bind",
         metavar="HOST:PORT",
-        help="for the API server's questions before a Fabric is written; needs --webhook-cert-dir; default: none",
+        help="for the API server's questions before a Fabric is written, and for whose write it is; needs "
+        "--webhook-cert-dir; default: none",
     )
     parser.add_setting(
         "--webhook-cert-dir", metavar="FOLDER", convert=Path, help="with tls.crt and tls.key for --webhook-bind"
+    )
+    parser.add_setting(
+        "--webhook-client-ca",
+        metavar="FILE",
+        convert=Path,
+        help="authorities, one of which has signed the certificate of whoever asks at --webhook-bind; default: anybody "
+        "may ask",
     )
     _configure_notifications(parser)
     parser.add_setting(
@@ -80,7 +88,7 @@ def execute(options: argparse.Namespace) -> int:
     except BindError as error:
         raise StalledError(Reason.INVALID_SPEC, f"--metrics-bind or --webhook-bind: {error}") from error
     except CertificateError as error:
-        raise StalledError(Reason.INVALID_SPEC, f"--webhook-cert-dir: {error}") from error
+        raise StalledError(Reason.INVALID_SPEC, f"--webhook-cert-dir or --webhook-client-ca: {error}") from error
     except TaskEndedError as error:
         raise StalledError(Reason.PROGRESSING, f"{error}; the log above says why") from error
     except OSError as error:
@@ -92,6 +100,8 @@ def checked_settings(options: argparse.Namespace) -> Settings:
     """The settings; ends the process where flags do not go together."""
     if bool(options.webhook_bind) != (options.webhook_cert_dir is not None):
         options.parser.error("--webhook-bind and --webhook-cert-dir belong together; give both or none")
+    if options.webhook_client_ca is not None and not options.webhook_bind:
+        options.parser.error("--webhook-client-ca is for --webhook-bind; give both, or not this one")
     return process_settings(options)
 
 

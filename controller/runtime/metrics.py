@@ -90,6 +90,12 @@ class Metrics:
         self._hints = Counter(
             "tandem_hints", "Branches that were said to have moved, by how it ended.", ["outcome"], registry=registry
         )
+        self._attribution = Counter(
+            "tandem_attribution",
+            "Writes that the API server told of before it made them, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
         self._mirror_bytes = Gauge("tandem_mirror_bytes", "What the Git mirrors take of the disk.", registry=registry)
         self._child_restarts = Counter(
             "tandem_parser_restarts", "Parser processes that died and were started again.", registry=registry
@@ -177,6 +183,10 @@ class Metrics:
     def mirror_bytes(self, count: int) -> None:
         """What the Git mirrors take of the disk."""
         self._mirror_bytes.set(count)
+
+    def attributed(self, outcome: str) -> None:
+        """The API server told of a write, or one was seen to be somebody's."""
+        self._attribution.labels(outcome).inc()
 
     def parser_restarted(self) -> None:
         """A parser process died and is started again."""

@@ -102,6 +102,7 @@ def _field(field: ConflictField, evidence: Evidence, room: Room) -> api.FieldCon
     return api.FieldConflict(
         path=render_path(field.path),
         editor=field.editor or None,
+        edited_by=field.user or None,
         edited_at=evidence.seen_live if is_edited else None,
         commit=commit.id if commit else None,
         author=commit.author if commit else None,

@@ -279,7 +279,12 @@ class Fabrics:
     def _on_live(self, key: ObjectKey, change: LiveChange) -> None:
         """A watched object moved. Edits are gathered for a moment; where Git always wins they are put back at once."""
         entry = self._entries.get(key)
-        if entry is None or not entry.service.state.note_live(change, self._tools.wall()):
+        if entry is None:
+            return
+        state = entry.service.state
+        if state.keeps(change.key):
+            self._tools.attribution.follow(change, lambda: state.schema(change.key))
+        if not state.note_live(change, self._tools.wall()):
             return
         profile = entry.service.state.profile
         if profile.batches(change.key.group_kind):

@@ -123,7 +123,9 @@ class Planner:
         )
 
     def _facts(self, key: ObjectKey, declared: Declared, actual: Actual, request: Request) -> Facts:
-        state, now = self.state, self.tools.wall()
+        state, now, attribution = self.state, self.tools.wall(), self.tools.attribution
+        base = state.bases.get(key)
+        since = base.resource_version if base is not None and base.uid == actual.uid else ""
         vanished = self._vanished(key, actual, now)
         refused = state.refused.get(key)
         blob = declared.origin.blob if declared.origin else ""
@@ -134,6 +136,8 @@ class Planner:
             state.released[key] = rivalry.released
         return Facts(
             gone_for=None if vanished is None else timedelta(seconds=now - vanished),
+            credits=attribution.credits(actual.uid, actual.resource_version, since),
+            deletion=attribution.deletion(base.uid) if base is not None else None,
             takeover=rivalry.takeover,
             handover=rivalry.handover,
             declared_elsewhere=rivalry.declared_elsewhere,

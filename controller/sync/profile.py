@@ -119,6 +119,14 @@ class Encryption:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """As whom Git knows a user."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Everything a run needs to know of its Fabric."""
 
@@ -137,6 +145,7 @@ class Profile:
     confirmed: frozenset[str]
     applied: str  # status.revision.applied, which outlives the database
     encryption: Encryption = Encryption()
+    identities: Mapping[str, Identity] = field(default_factory=dict)  # by the API server's user
     kubeconfig: str = ""  # the Secret of this namespace that leads to the objects' cluster; "": the Fabric's own
 
     @property
@@ -187,6 +196,7 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
         ),
         applied=(fabric.status.revision.applied if fabric.status.revision else None) or "",
         encryption=Encryption(spec.encryption.recipients, spec.encryption.identity_secret_ref),
+        identities={one.user: Identity(one.name, one.email) for one in spec.attribution.identities},
         kubeconfig=spec.target.kubeconfig_secret_ref.name if spec.target.kubeconfig_secret_ref else "",
     )
 

@@ -144,6 +144,7 @@ class Proposer:
             row="",
             document=document(declared, pending, schema),
             edits=hidden(key, pending.edits),
+            makers=pending.makers,
             uid=actual.uid,
             resource_version=actual.resource_version,
             api_version=api_version,
@@ -166,8 +167,7 @@ class Proposer:
                 outcome = await push(mirror, draft.commit, request.branch, head or None)
             match outcome:
                 case Pushed(commit):
-                    if commit != head:
-                        run.commits.append(commit)
+                    run.commits += draft.commits if commit != head else ()
                     return await self._kept.record(
                         replace(request, step=RequestStep.PUSHED, commit=commit, digest=said)
                     )

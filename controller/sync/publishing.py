@@ -103,7 +103,7 @@ class Publisher:
         await self._ledger.record_push(draft.commit, tree, agreed)
         await self._take_over_files(mirror, draft, tree)
         state.seen_commit, state.seen_tree = draft.commit, tree
-        run.commits.append(draft.commit)
+        run.commits += draft.commits
         self.finding = None
         self.note_written(draft.changes, run)
 

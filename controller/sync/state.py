@@ -19,6 +19,7 @@ from controller.sync.declared import DeclaredTree
 from controller.sync.fights import FightLog
 from controller.sync.parse.scope import PathRules
 from controller.sync.plan.model import Conflict, Drift, Guard, Pending, Resolution
+from controller.sync.plan.schema import Schema
 from controller.sync.profile import Profile
 from controller.sync.reach import Reach
 from controller.sync.sealing import Key
@@ -161,6 +162,16 @@ class FabricState:
     def is_of_interest(self, key: ObjectKey) -> bool:
         """Whether an object without a base matters: Git declares it, its kind is imported, or it is waited for."""
         return self.declared.knows(key) or key in self.exceptions or key.group_kind in self.profile.rules.imports
+
+    def keeps(self, key: ObjectKey) -> bool:
+        """Whether anything is to be known of the object, also while it is in step."""
+        return key in self.bases or self.is_of_interest(key)
+
+    def schema(self, key: ObjectKey) -> Schema:
+        """The field types that the object is compared by."""
+        resource = self.view.resource(key, self.api_version(key))
+        api_version = resource.api_version if resource else self.api_version(key)
+        return self.reach.cluster.schemas.get(api_version, key.kind)
 
     def api_version(self, key: ObjectKey) -> str:
         """The version the object is compared in: its document's, else its base's, "" if neither names one."""

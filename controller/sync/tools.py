@@ -12,6 +12,7 @@ from controller.runtime.events import Announcer
 from controller.runtime.metrics import Metrics
 from controller.runtime.status import StatusWriter
 from controller.store.store import Store
+from controller.sync.attribution import Attribution
 from controller.sync.forges import Forges
 from controller.sync.mailroom import Mailroom
 from controller.sync.parsing import ParserPool
@@ -45,6 +46,7 @@ class Tools:
     announcer: Announcer
     metrics: Metrics
     mailroom: Mailroom
+    attribution: Attribution
     wall: Callable[[], float]
 
     def now(self) -> datetime:

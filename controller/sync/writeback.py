@@ -1,8 +1,8 @@
-"""The Git half of a plan: all edits of a run into one commit, pushed with a lease, logged before it is pushed.
+"""The Git half of a plan: all edits of a run into commits, pushed at once with a lease, logged before they are pushed.
 
 edit     each touched file once, in the child process; every other byte is kept; Secrets by way of sops
-build    one commit on the planned commit, in memory on the bare mirror
-log      the commit's id and the bases it makes true, before anybody can see it
+build    one commit for each person on the planned commit, in memory on the bare mirror
+log      the last commit's id and the bases it makes true, before anybody can see it
 push     with a lease: never forced; somebody was faster → the caller fetches and plans again
 """
 
@@ -16,8 +16,9 @@ from controller.git.amend import Amendment, build_amendment
 from controller.git.commit import Person, Sign, Stamp
 from controller.git.mirror import Mirror
 from controller.git.push import LeaseLost, Outcome, Pushed
-from controller.git.trailers import FABRIC, INSTALL, MANAGER, RUN, Trailer, commit_message, object_trailer
+from controller.git.trailers import EDITED_BY, FABRIC, INSTALL, MANAGER, RUN, Trailer, commit_message, object_trailer
 from controller.objects import Kind, ObjectKey
+from controller.sync.authorship import Part, Sides, author_of, parts_of, together
 from controller.sync.naming import import_path
 from controller.sync.parse.documents import DocRef, ParsedDocument, Seal
 from controller.sync.parsing import ParserPool
@@ -34,12 +35,17 @@ PUSH_TRIES = 5  # a hook may refuse for a moment (a lock, a mirror that lags); a
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A commit that is built and not pushed: its id, the files it changes, and whose edits it holds."""
+    """Commits that are built and not pushed, `commit` the last of them, and what they do together.
+
+    Whoever has `commit` has all of them: they go in one push, and only this one is logged. `commits`: in order, none if
+    the documents hold the edits already.
+    """
 
     commit: str
     files: Mapping[str, bytes | None]
     changes: tuple[Change, ...]
     paths: Mapping[ObjectKey, str]
+    commits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +64,34 @@ class Occasion:
 
 @dataclass(slots=True)
 class FileEdits:
-    """What one file is about to become."""
+    """What one file is about to become: each change with the document that it replaces, None if it adds one."""
 
-    intended: dict[DocRef, bytes | None] = field(default_factory=dict)
-    appended: list[bytes] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    placed: list[tuple[Change, DocRef | None]] = field(default_factory=list)
+
+    @property
+    def changes(self) -> list[Change]:
+        """The changes of the file's objects."""
+        return [change for change, _ in self.placed]
+
+    @property
+    def intended(self) -> dict[DocRef, bytes | None]:
+        """What becomes of documents that are there; None: they go."""
+        return {ref: _content(change) for change, ref in self.placed if ref is not None}
+
+    @property
+    def appended(self) -> list[bytes]:
+        """The documents that are added."""
+        contents = (_content(change) for change, ref in self.placed if ref is None)
+        return [content for content in contents if content is not None]
+
+    def is_touched_by(self, part: Part) -> bool:
+        """Whether the part has any of the file's changes."""
+        return any(change.key in part.changes for change, _ in self.placed)
+
+    def up_to(self, parts: Iterable[Part]) -> FileEdits:
+        """The same with what these parts have of it."""
+        latest = {key: change for part in parts for key, change in part.changes.items()}
+        return FileEdits([(latest[change.key], ref) for change, ref in self.placed if change.key in latest])
 
     @property
     def removed(self) -> set[DocRef]:
@@ -100,14 +129,13 @@ class WriteBack:
         changes: Iterable[Change],
         occasion: Occasion,
     ) -> tuple[Draft | None, dict[ObjectKey, Exceptional]]:
-        """The commit that holds the changes, and the objects whose edits could not be written, with the reason.
+        """The commits that hold the changes, and the objects whose edits could not be written, with the reason.
 
         None if nothing is left to commit. Raises AmendmentRefusedError.
         """
         failed: dict[ObjectKey, Exceptional] = {}
         files: dict[str, bytes | None] = {}
-        written: list[Change] = []
-        paths: dict[ObjectKey, str] = {}
+        edited: dict[str, FileEdits] = {}
         for path, edits in self._by_file(state, mirror, changes, failed).items():
             try:
                 files[path] = await self._edited(state, mirror, path, edits)
@@ -115,21 +143,66 @@ class WriteBack:
                 for change in edits.changes:
                     failed[change.key] = Exceptional(error.reason, f"the edit stays live: {error.message}", path)
                 continue
-            written += edits.changes
-            paths |= {change.key: path for change in edits.changes}
+            edited[path] = edits
         if not files:
             return None, failed
-        profile = state.profile
-        directory, place, sign = profile.source.directory, occasion.place, occasion.sign
-        message = self._message(profile, written, occasion)
-        stamp = Stamp(Person(profile.source.author_name, profile.source.author_email), COMMITTER, occasion.time)
-        if place is None:
-            commit = await mirror.build_commit(state.seen_commit or None, directory, files, message, stamp, sign)
-        else:
-            commit = await mirror.build(
+        commits = await self._commits(state, mirror, edited, files, occasion)
+        written = tuple(change for edits in edited.values() for change in edits.changes)
+        paths = {change.key: path for path, edits in edited.items() for change in edits.changes}
+        return Draft(commits[-1] if commits else state.seen_commit, files, written, paths, tuple(commits)), failed
+
+    async def _commits(
+        self,
+        state: FabricState,
+        mirror: Mirror,
+        edited: Mapping[str, FileEdits],
+        files: Mapping[str, bytes | None],
+        occasion: Occasion,
+    ) -> list[str]:
+        """Build a commit for each part on the one that was seen last; in order.
+
+        What amends a request is one commit: it says anew all that the request proposes, whoever proposed it when.
+        """
+        profile, place, sign = state.profile, occasion.place, occasion.sign
+        directory = profile.source.directory
+        parts = [] if place is not None and place.head else await self._parted(state, mirror, edited, files)
+        if place is not None and len(parts) <= 1:
+            part = together([change for edits in edited.values() for change in edits.changes])
+            message, stamp = self._message(profile, part, occasion), _stamp(profile, part, occasion.time)
+            amended = await mirror.build(
                 lambda repository: build_amendment(repository, place, directory, files, message, stamp, sign)
             )
-        return Draft(commit, files, tuple(written), paths), failed
+            return [amended]
+        commits: list[str] = []
+        for part, contents in parts:
+            head = commits[-1] if commits else state.seen_commit
+            message, stamp = self._message(profile, part, occasion), _stamp(profile, part, occasion.time)
+            commit = await mirror.build_commit(head or None, directory, contents, message, stamp, sign)
+            if commit != head:
+                commits.append(commit)
+        return commits
+
+    async def _parted(
+        self, state: FabricState, mirror: Mirror, edited: Mapping[str, FileEdits], files: Mapping[str, bytes | None]
+    ) -> list[tuple[Part, dict[str, bytes | None]]]:
+        """Each part with the files as they are after it. A file that cannot be edited piece by piece is written at
+        once, in a part of all who had a hand in it."""
+        joined = {path for path, edits in edited.items() if self._is_encrypted(state, path) or edits.writes_secret}
+        changes = {path: edits.changes for path, edits in edited.items()}
+        while True:
+            parts = parts_of(changes, lambda change: _sides(state, change), joined)
+            steps = [(part, dict[str, bytes | None]()) for part in parts]
+            for path, edits in edited.items():
+                touching = [place for place, part in enumerate(parts) if edits.is_touched_by(part)]
+                try:
+                    for place in touching[:-1]:
+                        steps[place][1][path] = await self._edited(state, mirror, path, edits.up_to(parts[: place + 1]))
+                except RejectedError:
+                    joined.add(path)
+                    break
+                steps[touching[-1]][1][path] = files[path]
+            else:
+                return steps
 
     @staticmethod
     def _is_taken(state: FabricState, mirror: Mirror, path: str) -> bool:
@@ -142,13 +215,11 @@ class WriteBack:
     ) -> dict[str, FileEdits]:
         files: dict[str, FileEdits] = {}
         for change in changes:
-            content = None if change.action is Action.REMOVE_DOCUMENT else change.document
-            origin = change.origin
+            content, origin = _content(change), change.origin
             if origin is not None and origin.blob and state.declared.knows(change.key):
                 if state.declared.files[origin.path].blob != origin.blob:
                     continue  # planned against another version of the file: it is planned again
-                edits = files.setdefault(origin.path, FileEdits())
-                edits.intended[DocRef(origin.index, origin.item)] = content
+                files.setdefault(origin.path, FileEdits()).placed.append((change, DocRef(origin.index, origin.item)))
             elif content is not None:
                 path = self._new_path(state, change)
                 if origin is None and self._is_taken(state, mirror, path):
@@ -157,11 +228,7 @@ class WriteBack:
                     )
                     failed[change.key] = Exceptional(Reason.FIELD_REFUSED, message, path)
                     continue
-                edits = files.setdefault(path, FileEdits())
-                edits.appended.append(content)
-            else:
-                continue
-            edits.changes.append(change)
+                files.setdefault(path, FileEdits()).placed.append((change, None))
         return files
 
     def _new_path(self, state: FabricState, change: Change) -> str:
@@ -194,7 +261,14 @@ class WriteBack:
         _check_encryptable(state.profile, path, documents, edits)
         return await self._sealing.sealed(state.key, new, state.profile.encryption.recipients)
 
-    def _message(self, profile: Profile, changes: list[Change], occasion: Occasion) -> str:
+    @staticmethod
+    def _is_encrypted(state: FabricState, path: str) -> bool:
+        """Whether the file is an encrypted one: each time it is written, what changed is encrypted differently."""
+        blob = state.declared.files.get(path)
+        return blob is not None and blob.result.seal is Seal.OPEN
+
+    def _message(self, profile: Profile, part: Part, occasion: Occasion) -> str:
+        changes = part.changes.values()
         count = "1 object" if len(changes) == 1 else f"{len(changes)} objects"
         trailers = [Trailer(FABRIC, (profile.fabric,))]
         for change in changes:
@@ -204,8 +278,23 @@ class WriteBack:
             )
         managers = sorted({edit.manager for change in changes for edit in change.edits if edit.manager})
         trailers += [Trailer(MANAGER, (manager,)) for manager in managers]
+        trailers += [Trailer(EDITED_BY, (user,)) for user in part.users if user]
         trailers += [Trailer(RUN, (occasion.run,)), Trailer(INSTALL, (self._install_id,))]
         return commit_message(occasion.subject or f"Write back {count} from {profile.fabric}", trailers)
+
+
+def _content(change: Change) -> bytes | None:
+    """What the object's document is to hold; None if there is to be none."""
+    return None if change.action is Action.REMOVE_DOCUMENT else change.document
+
+
+def _sides(state: FabricState, change: Change) -> Sides:
+    declared = state.declared.declared(change.key, state.bases.get(change.key))
+    return Sides(declared.content, state.reach.cluster.schemas.get(change.api_version, change.key.kind))
+
+
+def _stamp(profile: Profile, part: Part, time: int) -> Stamp:
+    return Stamp(author_of(profile, part.users), COMMITTER, time, int(part.time) or None)
 
 
 def _check_encryptable(profile: Profile, path: str, documents: Iterable[ParsedDocument], edits: FileEdits) -> None:

@@ -1,6 +1,7 @@
-"""The server that the API server asks whether a Fabric may be written: https with a mounted certificate.
+"""The server that the API server asks: whether a Fabric may be written, and, of any object, nothing but to take note.
 
-It only carries the question and the answer; kopf, which runs it, understands both. The socket is opened by the process'
+Https with a mounted certificate. It only carries questions and answers: kopf, which runs it, understands those about
+Fabrics; the others are all answered yes, at once, whatever they are. The socket is opened by the process'
 own start, so that an address that is taken is told at once, and stays when kopf is started again. A certificate that is
 renewed is taken over while it runs; one that cannot be read is not, and the one before it stays.
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
 from aiohttp import web
 
@@ -24,6 +26,9 @@ from controller.web.bind import BindError, parse_bind
 PATH = "/validate"
 """What stands before the plural of the kind in the URL that a ValidatingWebhookConfiguration names."""
 
+ATTRIBUTE = "/attribute"
+"""Where it is told of writes of any kind, which are never refused."""
+
 _BODY_BYTES = 8 << 20  # the object before and after, each of which the API server bounds to 3 MB
 _RENEWAL_SECONDS = 10.0  # between two looks at the certificate's files
 _BACKLOG = 128
@@ -31,19 +36,27 @@ _BACKLOG = 128
 Answer = Callable[..., Awaitable[Mapping[str, Any]]]
 """Makes of a decoded AdmissionReview its answer; keywords: `webhook`, the plural that was asked for."""
 
+TakeNote = Callable[[Any], None]
+"""Is told of a decoded AdmissionReview, which it may take over; called in the server's thread."""
+
 log = structlog.get_logger(__name__)
 
 
 class CertificateError(ValueError):
-    """`tls.crt` and `tls.key` that no server can be started with; says which file, and why."""
+    """Certificates that no server can be started with; says which file, and why."""
 
 
 @dataclass(slots=True)
 class AdmissionServer:
-    """Answers on `bind` (HOST:PORT) with `tls.crt` and `tls.key` of `folder`. `open` it first, then lend it to kopf."""
+    """Answers on `bind` (HOST:PORT) with `tls.crt` and `tls.key` of `folder`. `open` it first, then lend it to kopf.
+
+    `clients`: authorities, one of which must have signed the certificate of whoever asks; None lets anybody ask.
+    """
 
     bind: str
     folder: Path
+    take_note: TakeNote
+    clients: Path | None = None
     _listening: list[socket.socket] = field(default_factory=list)
     _stamp: tuple[float, ...] = ()
 
@@ -69,7 +82,9 @@ class AdmissionServer:
     async def __call__(self, answer: Answer) -> AsyncIterator[Mapping[str, Any]]:
         """Serve until the generator is closed. What it yields once is for configurations that kopf writes: none."""
         context = self._context()
-        runner = web.AppRunner(_app(answer), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        runner = web.AppRunner(
+            _app(answer, self.take_note), access_log=None, handle_signals=False, shutdown_timeout=1.0
+        )
         await runner.setup()
         try:
             await web.SockSite(runner, self._listening[0].dup(), ssl_context=context).start()
@@ -84,6 +99,8 @@ class AdmissionServer:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._stamp = self._written()
         self._load(context)
+        if self.clients is not None:
+            _demand_certificates(context, self.clients)
         return context
 
     def _renew(self, context: ssl.SSLContext) -> None:
@@ -115,7 +132,15 @@ class AdmissionServer:
         return tuple(path.stat().st_mtime if path.exists() else 0.0 for path in self._files())
 
 
-def _app(answer: Answer) -> web.Application:
+def _demand_certificates(context: ssl.SSLContext, clients: Path) -> None:
+    try:
+        context.load_verify_locations(clients)
+    except OSError as error:  # ssl.SSLError too
+        raise CertificateError(f"{clients} holds no usable authorities: {error.strerror or error}") from None
+    context.verify_mode = ssl.CERT_REQUIRED
+
+
+def _app(answer: Answer, take_note: TakeNote) -> web.Application:
     async def serve(request: web.Request) -> web.Response:
         try:
             review = await request.json()
@@ -128,6 +153,25 @@ def _app(answer: Answer) -> web.Application:
             return web.Response(status=400, text=f"the body is no AdmissionReview: {error}\n")
         return web.json_response(found)
 
+    async def note(request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            review = orjson.loads(body)
+            allowed = _allowed(review)
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            return web.Response(status=400, text="the body is no AdmissionReview\n")
+        try:
+            take_note(review)
+        except Exception:  # a name may be lost by it, a write of somebody's must not
+            log.warning("a write is not attributed", exc_info=True)
+        return web.Response(body=allowed, content_type="application/json")
+
     app = web.Application(client_max_size=_BODY_BYTES)
-    app.add_routes([web.post(f"{PATH}/{{plural}}", serve)])
+    app.add_routes([web.post(f"{PATH}/{{plural}}", serve), web.post(ATTRIBUTE, note)])
     return app
+
+
+def _allowed(review: Any) -> bytes:
+    """The only answer to a review: yes. Raises KeyError or TypeError for what is none."""
+    response = {"uid": review["request"]["uid"], "allowed": True}
+    return orjson.dumps({"apiVersion": review["apiVersion"], "kind": "AdmissionReview", "response": response})

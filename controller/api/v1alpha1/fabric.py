@@ -20,6 +20,7 @@ from controller.api.meta import (
     Resource,
     Within,
 )
+from controller.api.v1alpha1.attribution import Attribution
 from controller.api.v1alpha1.fabricstatus import FabricStatus
 from controller.api.v1alpha1.receivers import Receiver
 from controller.api.v1alpha1.repository import Repository
@@ -383,6 +384,11 @@ class FabricSpec(Model):
     ] = ()
     sync: Sync = Field(default=Sync(), description="Direction, interval, conflicts and write-back.")
     deletion: Deletion = Field(default=Deletion(), description="What a deletion on one side does to the other.")
+    attribution: Attribution = Field(
+        default=Attribution(),
+        description="Who the authors of commits are. It takes the webhook for attribution: without it nobody is known, "
+        "and every commit is repository.author's.",
+    )
     encryption: Encryption = Field(
         default=Encryption(), description="With which keys encrypted files are opened, and Secrets written."
     )

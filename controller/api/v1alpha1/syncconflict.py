@@ -129,6 +129,11 @@ class FieldConflict(_Valued):
     editor: str | None = Field(
         default=None, description="The field manager that made the live edit, as it calls itself."
     )
+    edited_by: str | None = Field(
+        default=None,
+        description="The user who made the live edit, as the webhook for attribution saw it; absent without it, and "
+        "where it is not certain.",
+    )
     edited_at: Timestamp | None = Field(
         default=None, description="When a watch first showed the live edit; absent if only a list did."
     )

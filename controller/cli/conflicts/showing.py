@@ -93,7 +93,7 @@ def side_by_side(conflict: SyncConflict) -> Table:
             Text("*" if clashing else "", "bold yellow"),
             Text(cleaned(field.path).plain, "bold" if clashing else ""),
             *(_cell(field, side) for side in ("base", "git", "cluster")),
-            cleaned(field.editor or ABSENT),
+            cleaned(_editor(field)),
         )
     return table
 
@@ -122,6 +122,13 @@ def ready_message(conflict: SyncConflict) -> str:
     """What the controller says of it."""
     conditions = conflict.status.conditions
     return next((condition.message for condition in conditions if condition.type == ConditionType.READY), "")
+
+
+def _editor(field: FieldConflict) -> str:
+    """Who edited the field, if that is known, and under which manager's name."""
+    if field.edited_by and field.editor:
+        return f"{field.edited_by} ({field.editor})"
+    return field.edited_by or field.editor or ABSENT
 
 
 def _cell(field: FieldConflict, side: str) -> Text:

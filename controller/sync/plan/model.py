@@ -122,6 +122,7 @@ class Pending:
     edits: tuple[FieldEdit, ...]
     omitted: tuple[Path, ...] = ()  # parts of the edits that the document need not say: the server fills them in
     deleted: bool = False  # the document's removal is what is pending
+    makers: tuple[Deed, ...] = ()  # as Change.makers
     rejected: str = ""  # the request was closed, or its branch deleted: what to say about it
 
 

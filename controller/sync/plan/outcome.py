@@ -171,14 +171,18 @@ def _recorded(view: View, document: Json, *, writes_git: bool) -> bytes:
 
 def _edits_of_document(view: View, settlement: Settlement, document: Json) -> list[FieldEdit]:
     """What changes in Git's document, path by path, with who made it."""
-    managers = {edit.path: edit.manager for edit in (*settlement.keep, *settlement.accept)}
+    made = {edit.path: edit for edit in (*settlement.keep, *settlement.accept)}
     decided = [*(edit.path for edit in settlement.revert), *(path for path, _ in settlement.values)]
     edits = []
-    for path in dict.fromkeys([*managers, *decided]):
+    for path in dict.fromkeys([*made, *decided]):
         old, new = (lookup(side, path, view.schema) for side in (view.declared, document))
         if not is_same(old, new):
-            edits.append(replace(_edit(path, old, new), manager=managers.get(path, "")))
+            by = made.get(path, _NOBODYS)
+            edits.append(replace(_edit(path, old, new), manager=by.manager, user=by.user, edited_at=by.edited_at))
     return edits
+
+
+_NOBODYS = FieldEdit(())
 
 
 def _corrections(view: View, settlement: Settlement, document: Json) -> list[FieldEdit]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from controller.objects import Json, ObjectKey, canonical, decoded
 from controller.sync.plan.fieldpath import parse_path, render_path
 from controller.sync.plan.intended import copied
-from controller.sync.plan.model import Action, Change, Declared, FieldEdit, Pending
+from controller.sync.plan.model import Action, Change, Declared, Deed, FieldEdit, Pending
 from controller.sync.plan.schema import Schema
 from controller.sync.plan.tree import assign, discard
 
@@ -21,8 +21,8 @@ from controller.sync.plan.tree import assign, discard
 def proposed(change: Change) -> Pending:
     """What a change that writes to Git asks for, instead of all that was asked for the object before."""
     if change.action is Action.REMOVE_DOCUMENT:
-        return Pending((), deleted=True)
-    return Pending(change.proposed, change.omitted)
+        return Pending((), deleted=True, makers=change.makers)
+    return Pending(change.proposed, change.omitted, makers=change.makers)
 
 
 def standing(before: Pending, change: Change) -> Pending | None:
@@ -78,9 +78,12 @@ def stored(pending: Pending) -> Json:
                 [edit.old] if edit.old_present else [],
                 [edit.new] if edit.new_present else [],
                 edit.manager,
+                edit.user,
+                edit.edited_at,
             ]
             for edit in pending.edits
         ],
+        "makers": [[deed.user, deed.time] for deed in pending.makers],
     }
 
 
@@ -90,11 +93,12 @@ def restored(content: Json, rejected: str) -> Pending:
         edits=tuple(_edit(*values) for values in content["edits"]),
         omitted=tuple(map(parse_path, content["omitted"])),
         deleted=content["deleted"],
+        makers=tuple(Deed(*values) for values in content["makers"]),
         rejected=rejected,
     )
 
 
-def _edit(path: str, old: list[Json], new: list[Json], manager: str) -> FieldEdit:
+def _edit(path: str, old: list[Json], new: list[Json], manager: str, user: str, edited_at: float) -> FieldEdit:
     return FieldEdit(
         parse_path(path),
         old[0] if old else None,
@@ -102,6 +106,8 @@ def _edit(path: str, old: list[Json], new: list[Json], manager: str) -> FieldEdi
         old_present=bool(old),
         new_present=bool(new),
         manager=manager,
+        user=user,
+        edited_at=edited_at,
     )
 
 

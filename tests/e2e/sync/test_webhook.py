@@ -2,80 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
 import json
 import ssl
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
 import pytest
-import yaml
 
-from controller.dev.certificates import Authority
 from controller.dev.ports import free_port
 from tests.e2e.conftest import MakeTandem
 from tests.e2e.sync.manifests import config_map
 from tests.support.fabrics import DEADLINE, NAME, Fabrics, fabric
 from tests.support.kubectl import Kubectl, KubectlError
 from tests.support.repository import Repository
-from tests.support.tandem import Stage, Tandem
+from tests.support.tandem import Stage
 from tests.support.wait import wait_until
-
-MANIFEST = Path(__file__).parents[3] / "manifests" / "webhook" / "webhook.yaml"
-
-
-class Webhook:
-    """A controller that is asked, by the configuration of the manifest with this machine's address."""
-
-    def __init__(self, tandem: Tandem, folder: Path, kubectl: Kubectl, port: int) -> None:
-        self.tandem, self.folder = tandem, folder
-        self._kubectl, self._port = kubectl, port
-
-    def certify(self, name: str) -> Authority:
-        """Give the server a certificate of a new authority."""
-        folder = self.folder.with_name(name)
-        folder.mkdir()
-        authority = Authority(folder)
-        pair = authority.issue("server", ["127.0.0.1"])
-        self.folder.mkdir(exist_ok=True)
-        copyfile(pair.certificate, self.folder / "tls.crt")
-        copyfile(pair.key, self.folder / "tls.key")
-        return authority
-
-    def configure(self, authority: Authority) -> None:
-        """Have the API server ask, and trust this authority."""
-        configuration = next(yaml.safe_load_all(MANIFEST.read_text()))
-        bundle = base64.b64encode(authority.certificate.read_bytes()).decode()
-        url = f"https://127.0.0.1:{self._port}{configuration['webhooks'][0]['clientConfig']['service']['path']}"
-        configuration["webhooks"][0]["clientConfig"] = {"url": url, "caBundle": bundle}
-        self._kubectl.apply(json.dumps(configuration), "--server-side", "--force-conflicts")
-
-    def post(self, authority: Authority, body: bytes) -> tuple[int, str]:
-        """What the server answers to a body of anybody's."""
-        context = ssl.create_default_context(cafile=str(authority.certificate))
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=10, context=context)
-        with closing(connection):
-            connection.request("POST", "/validate/fabrics", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+from tests.support.webhook import Webhook, flags
 
 
 @pytest.fixture
 def webhook(make_tandem: MakeTandem, stage: Stage, tmp_path: Path, kubectl: Kubectl) -> Iterator[Webhook]:
     port, folder = free_port(), tmp_path / "certificate"
-    flags = ("--webhook-bind", f"127.0.0.1:{port}", "--webhook-cert-dir", str(folder))
-    found = Webhook(make_tandem(flags=flags, allow_namespaces=""), folder, kubectl, port)
-    authority = found.certify("authority")
-    found.configure(authority)
-    stage.enter(found.tandem)
-    try:
+    found = Webhook(make_tandem(flags=flags(folder, port), allow_namespaces=""), folder, kubectl, port)
+    with found.configured(found.certify("authority")):
+        stage.enter(found.tandem)
         yield found
-    finally:
-        kubectl("delete", "validatingwebhookconfiguration", "tandem", "--ignore-not-found")
 
 
 def refusal(fabrics: Fabrics, url: str, name: str = NAME, **spec: Any) -> str:

@@ -73,7 +73,7 @@ def test_every_field_is_described_in_sentences(path: str, node: dict[str, Any]) 
 
 @pytest.mark.parametrize(("path", "node"), SPECS, ids=lambda value: value if isinstance(value, str) else "")
 def test_every_value_of_a_spec_is_bounded(path: str, node: dict[str, Any]) -> None:
-    written_by_the_controller = ("editor", "commit", "author")
+    written_by_the_controller = ("editor", "editedBy", "commit", "author")
     match node.get("type"):
         case "string":
             bounded = "maxLength" in node or "enum" in node or node.get("format") == "date-time"
@@ -152,6 +152,7 @@ def test_the_fabric_has_exactly_the_fields_that_have_an_effect() -> None:
             "write",
         ],
         "deletion": ["maxDeletionPercent", "maxDeletions", "onRemoval", "propagate", "prune", "settle"],
+        "attribution": ["identities"],
         "encryption": ["identitySecretRef", "recipients"],
         "ignore": ["kinds", "managers", "paths"],
         "notify": ["events", "secretRef", "to", "type", "url"],

@@ -135,6 +135,7 @@ def test_a_fabric_with_nothing_but_a_url_has_the_documented_defaults() -> None:
             "maxDeletionPercent": 50,
             "onRemoval": "Orphan",
         },
+        "attribution": {"identities": []},
         "encryption": {"recipients": []},
         "ignore": [],
         "notify": [],

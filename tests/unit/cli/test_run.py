@@ -46,6 +46,16 @@ def test_the_webhook_needs_an_address_and_a_certificate(tmp_path: Path, capsys: 
         assert "belong together" in capsys.readouterr().err
 
 
+def test_who_may_ask_the_webhook_is_told_with_its_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clients = ("--webhook-client-ca", str(tmp_path / "ca.crt"))
+    found = settings("--webhook-bind", ":9443", "--webhook-cert-dir", str(tmp_path), *clients)
+    assert found.webhook_client_ca == tmp_path / "ca.crt"
+    with pytest.raises(SystemExit) as ended:
+        settings(*clients)
+    assert ended.value.code == Exit.USAGE
+    assert "--webhook-client-ca is for --webhook-bind" in capsys.readouterr().err
+
+
 def test_a_namespace_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         settings("-n", "Shop")

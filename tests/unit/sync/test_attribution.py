@@ -284,6 +284,12 @@ def test_an_update_proves_no_deletion(desk: Desk) -> None:
     assert desk.deleter() == ""
 
 
+def test_a_deletion_that_was_refused_proves_no_update(desk: Desk) -> None:
+    desk.ask("alice", FIRST, None)
+    desk.see(FIRST, SECOND)
+    assert (desk.credited(8), desk.deleter()) == ([], "")
+
+
 # ---- bounds ----
 
 

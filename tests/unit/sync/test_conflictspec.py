@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,3 +67,10 @@ def test_there_are_only_so_many_fields(profile: Profile) -> None:
     assert (
         len(shown(profile, [field(f"{number}-{'k' * 240}", 5) for number in range(20_000)])["fields"]) == SHOWN_FIELDS
     )
+
+
+def test_who_edited_is_shown_apart_from_the_manager(profile: Profile) -> None:
+    edited = replace(field("color", 3), editor="kubectl-edit", user="ada")
+    (found, unknown) = shown(profile, [edited, field("size", 3)])["fields"]
+    assert (found["editor"], found["editedBy"]) == ("kubectl-edit", "ada")
+    assert {"editor", "editedBy"}.isdisjoint(unknown)

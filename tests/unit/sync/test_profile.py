@@ -11,7 +11,7 @@ from controller.api.v1alpha1.fabric import Fabric
 from controller.errors import Reason, StalledError
 from controller.objects import Kind, ObjectKey
 from controller.sync.plan.model import Direction
-from controller.sync.profile import Installation, profile_of
+from controller.sync.profile import Identity, Installation, profile_of
 
 HERE = Installation(
     id="5f0c3a52-0000-4000-8000-000000000000",
@@ -219,3 +219,10 @@ def test_the_secrets_that_a_fabric_names_are_not_imported() -> None:
 )
 def test_whether_anything_is_written(spec: dict[str, Any], writes: bool) -> None:
     assert profile_of(fabric(**spec), HERE).writes is writes
+
+
+def test_identities_are_found_by_user() -> None:
+    entries = [{"user": "ada@example.com", "name": "Ada Lovelace", "email": "ada@git.example.com"}]
+    found = profile_of(fabric(attribution={"identities": entries}), HERE).identities
+    assert found == {"ada@example.com": Identity("Ada Lovelace", "ada@git.example.com")}
+    assert profile_of(fabric(), HERE).identities == {}

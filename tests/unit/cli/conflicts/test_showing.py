@@ -155,3 +155,18 @@ class TestEditors:
 
     def test_a_name_with_globs_in_it_stands_for_itself(self) -> None:
         assert escaped("a*b?[c]") == "a[*]b[?][[]c]"
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"editor": "kubectl-edit"}, "kubectl-edit"),
+        ({"editor": "kubectl-edit", "editedBy": "ada"}, "ada (kubectl-edit)"),
+        ({"editedBy": "ada"}, "ada"),
+        ({}, "–"),
+    ],
+    ids=["the manager", "both", "the user", "nobody"],
+)
+def test_who_edited(known: dict[str, str], said: str) -> None:
+    row = table(conflict(fields=[{"path": "/a", "base": 1, "git": 1, "cluster": 2} | known]))[-1]
+    assert row.split("2", 1)[1].strip() == said
