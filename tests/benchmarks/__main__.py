@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.asked import asked
 from tests.benchmarks.edited import edited
 from tests.benchmarks.figures import Figure, machine, table
 from tests.benchmarks.first_apply import first_apply
@@ -24,6 +25,7 @@ from tests.benchmarks.scene import scene
 from tests.benchmarks.told import told
 
 ROOT = Path(__file__).parents[2]
+TARGETS = ("T2", "T5", "T6", "W1")
 
 
 def main() -> None:
@@ -48,6 +50,8 @@ async def _measured(folder: Path, options: argparse.Namespace) -> list[Figure]:
             figures += await _told_of("T5", told(stage, options.objects, options.samples))
         if "T6" in options.only:
             figures += await _told_of("T6", edited(stage, options.samples, options.edits))
+        if "W1" in options.only:
+            figures += await _told_of("W1", asked(stage, options.samples, options.edits))
     return figures
 
 
@@ -61,9 +65,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--objects", type=int, default=10_000, help="ConfigMaps of T2, manifests of T5 (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of T2 (%(default)s)")
-    parser.add_argument("--samples", type=int, default=20, help="samples of T5 and T6 (%(default)s)")
-    parser.add_argument("--edits", type=int, default=200, help="edits at once in T6 (%(default)s)")
-    parser.add_argument("--only", nargs="+", choices=("T2", "T5", "T6"), default=("T2", "T5", "T6"))
+    parser.add_argument("--samples", type=int, default=20, help="samples of T5, T6 and W1 (%(default)s)")
+    parser.add_argument("--edits", type=int, default=200, help="edits at once in T6 and W1 (%(default)s)")
+    parser.add_argument("--only", nargs="+", choices=TARGETS, default=TARGETS)
     parser.add_argument("--output", type=Path, default=ROOT / "bench-results", help="folder of the JSON (%(default)s)")
     return parser.parse_args()
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from controller.api.meta import API_VERSION, REQUESTED_AT
 from controller.dev.build import ensure_programs
+from controller.dev.certificates import Authority
 from controller.dev.controlplane import ControlPlane, Options
 from controller.dev.gitserver import GitServer
+from controller.dev.ports import free_port
 from controller.dev.progress import Progress
 from tests.benchmarks.bare import DEADLINE, BareClient, BenchmarkError, Json, config_maps
 from tests.support.fabrics import fabric
@@ -22,6 +24,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.repository import Repository
 from tests.support.tandem import Launch, Tandem
 from tests.support.tenants import RBAC, reigning
+from tests.support.webhook import Webhook, flags
 
 CRDS = Path(__file__).parents[2] / "crds"
 DOCUMENTS_A_FILE = FILES_A_FOLDER = 100
@@ -58,6 +61,8 @@ class Scene:
     client: BareClient
     server: GitServer
     tandem: Tandem
+    webhook: Webhook
+    authority: Authority
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def make_namespace(self, prefix: str) -> str:
@@ -112,11 +117,14 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
         kubectl = Kubectl.of(plane)
         kubectl("apply", "--server-side", "--filename", str(CRDS))
         kubectl("wait", "--for=condition=Established", "--filename", str(CRDS))
-        tandem = Tandem(Launch(plane.kubeconfig, folder / "tandem", "tandem-system"))
+        port, tls = free_port(), folder / "tls"
+        tandem = Tandem(Launch(plane.kubeconfig, folder / "tandem", "tandem-system", flags=flags(tls, port)))
+        webhook = Webhook(tandem, tls, kubectl, port)
+        authority = webhook.certify("authority")
         tandem.start()
         try:
             async with BareClient(plane) as client:
-                yield Scene(folder, client, server, tandem)
+                yield Scene(folder, client, server, tandem, webhook, authority)
         finally:
             tandem.stop()
 
