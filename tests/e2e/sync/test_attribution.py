@@ -19,11 +19,13 @@ from controller.dev.locate import Programs
 from controller.dev.ports import free_port
 from tests.conftest import CRDS
 from tests.e2e.sync.manifests import DEPLOYMENT, config_map
+from tests.e2e.sync.test_killed import held_push
 from tests.support.api import NAMESPACES, Api
 from tests.support.fabrics import DEADLINE, Fabrics, Json
 from tests.support.identity import Identity
 from tests.support.kubectl import Kubectl
 from tests.support.repository import Commit, Repository
+from tests.support.sops import Keeper
 from tests.support.tandem import Launch, Stage, Tandem
 from tests.support.tenants import RBAC
 from tests.support.wait import wait_until
@@ -293,6 +295,60 @@ def test_a_name_that_a_crash_lost_is_no_other_name(
     assert repository.head() == first
 
 
+@pytest.mark.parametrize(("hook", "outcome"), [("pre-receive", 1), ("post-receive", 0)], ids=["not taken", "taken"])
+def test_killed_at_the_push_of_several_commits(
+    tandem: Tandem, fabrics: Fabrics, repository: Repository, people: People, hook: str, outcome: int
+) -> None:
+    """Those that arrived are known as ours by the last of them; those that did not are made again, without names."""
+    first = repository.publish({"web.yaml": config_map("web", color="blue", size="big")})
+    fabrics.apply(repository.url, sync=GATHERED, attribution=KNOWN)
+    fabrics.wait_synced(revision=first)
+    with held_push(repository, hook, outcome) as wait_pushed:
+        set_data(people.alice, "web", color="red")
+        set_data(people.bob, "web", size="small")
+        wait_pushed()
+        tandem.kill()
+    tandem.start()
+    fabrics.eventually(lambda: "size: small" in repository.show("web.yaml"))
+    fabrics.wait_synced(revision=repository.head())
+    found = repository.log(f"{first}..{repository.branch}")[::-1]
+    assert [one.author for one in found] == ([ALICE, BOB] if outcome == 0 else [TANDEM])
+    assert repository.changed_lines(first) == [
+        "-  color: blue", "-  size: big", "+  color: red", "+  size: small",
+    ]  # fmt: skip
+    assert fabrics.conflicts() == []
+
+
+def test_an_encrypted_file_of_two_people_is_one_commit(
+    tandem: Tandem, fabrics: Fabrics, repository: Repository, people: People, sops_program: Path, tmp_path: Path
+) -> None:
+    """Each writing of it encrypts what changed anew, so that a second one would seem to be of the first one's lines."""
+    ours = Keeper(sops_program, tmp_path / "ours")
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "age"},
+        "stringData": {"a.agekey": ours.identity},
+    }
+    people.admin.apply(json.dumps(secret))
+    plain = config_map("web", key="v").replace("ConfigMap", "Secret").replace("\ndata:", "\nstringData:")
+    first = repository.publish({"web.yaml": ours.encrypt(plain), "cfg.yaml": config_map("cfg", key="v")})
+    opening = {"identitySecretRef": {"name": "age"}}
+    fabrics.apply(repository.url, sync=GATHERED, attribution=KNOWN, encryption=opening)
+    fabrics.wait_synced(revision=first)
+    people.alice.patch("secret", "web", {"stringData": {"hers": "canary-hers"}})
+    people.bob.patch("secret", "web", {"stringData": {"his": "canary-his"}})
+    set_data(people.bob, "cfg", key="w")
+    found = new_commits(repository, first, 2)
+    assert {(one.author, *edited_by(one)) for one in found} == {(TANDEM, "alice", "bob"), (BOB, "bob")}
+    assert {"hers: canary-hers", "his: canary-his"} <= {
+        line.strip() for line in ours.decrypt(repository.show("web.yaml")).replace("Y2FuYXJ5LWhlcnM=", "canary-hers")
+        .replace("Y2FuYXJ5LWhpcw==", "canary-his").splitlines()
+    }  # fmt: skip
+    shown = "\n".join([tandem.logs(100_000), repository.show("web.yaml"), *(one.message for one in found)])
+    assert not any(value in shown for value in ("canary-hers", "canary-his", "Y2FuYXJ5LWhlcnM", "Y2FuYXJ5LWhpcw"))
+
+
 STRANGE = "zoë 50%\u202e<o'hara>@example.com"
 
 
@@ -349,20 +405,18 @@ def test_all_of_a_list_at_once(
 ) -> None:
     """Many deletions by one person are guarded like any others."""
     names = [f"web-{number}" for number in range(3)]
-    first = repository.publish({f"{name}.yaml": config_map(name, key="v") for name in (*names, "keep")})
-    fabrics.apply(repository.url, sync=GATHERED, deletion={"maxDeletions": 2})
+    label = "metadata:\n  labels: {delete: me}\n"
+    labelled = {f"{name}.yaml": config_map(name, key="v").replace("metadata:\n", label) for name in names}
+    first = repository.publish(labelled | {"keep.yaml": config_map("keep", key="v")})
+    fabrics.apply(repository.url, sync={"batchWindow": "1s", "interval": "1h"}, deletion={"maxDeletions": 2})
     fabrics.wait_synced(revision=first)
-    for name in names:
-        people.admin("label", "configmap", name, "delete=me")
-    labelled = new_commits(repository, first)[-1]
-    fabrics.wait_synced(revision=labelled.id)
     where = f"{NAMESPACES}/{fabrics.namespace}/configmaps?labelSelector=delete%3Dme"
     Api(controlplane.kubeconfig_of("alice")).delete(where)
     fabrics.wait_condition("Stalled", "True", "DeletionGuard")
     [guard] = fabrics.status()["guards"]
     assert guard["deletions"] == 3
     fabrics.confirm(guard["token"])
-    [deletion] = new_commits(repository, labelled.id)
+    [deletion] = new_commits(repository, first)
     assert edited_by(deletion) == ["alice"]
     assert repository.files() == ["keep.yaml"]
 
