@@ -349,6 +349,39 @@ def test_an_encrypted_file_of_two_people_is_one_commit(
     assert not any(value in shown for value in ("canary-hers", "canary-his", "Y2FuYXJ5LWhlcnM", "Y2FuYXJ5LWhpcw"))
 
 
+def test_a_request_names_all_whose_edits_it_holds(
+    tandem: Tandem, fabrics: Fabrics, repository: Repository, people: People
+) -> None:
+    """A new one has a commit for each of them; what amends it says everything anew, and names everybody."""
+    first = repository.publish({"web.yaml": config_map("web", color="blue", size="big", kind="old")})
+    fabrics.apply(
+        repository.url,
+        repository={"pushBranch": "edits"},
+        sync=GATHERED,
+        attribution=KNOWN,
+    )
+    fabrics.wait_synced(revision=first)
+    set_data(people.alice, "web", color="red")
+    set_data(people.bob, "web", size="small")
+    by_alice, by_bob = wait_until(lambda: proposed(repository, first, 2), DEADLINE)
+    assert [one.author for one in (by_alice, by_bob)] == [ALICE, BOB]
+    assert repository.changed_lines(first, by_alice.id) == ["-  color: blue", "+  color: red"]
+    assert repository.changed_lines(by_alice.id, by_bob.id) == ["-  size: big", "+  size: small"]
+    set_data(people.bob, "web", kind="new")
+    amended = wait_until(lambda: proposed(repository, first, 3), DEADLINE)[-1]
+    assert (amended.author, edited_by(amended)) == (TANDEM, ["alice", "bob"])
+    assert repository.changed_lines(by_bob.id, amended.id) == ["-  kind: old", "+  kind: new"]
+    assert repository.head() == first
+
+
+def proposed(repository: Repository, since: str, count: int) -> list[Commit]:
+    """The commits of the request's branch, the oldest first, once there are so many."""
+    assert "edits" in repository.branches(), "there is no request yet"
+    found = repository.log(f"{since}..edits")[::-1]
+    assert len(found) == count, found
+    return found
+
+
 STRANGE = "zoë 50%\u202e<o'hara>@example.com"
 
 
