@@ -46,7 +46,7 @@ dev: install ## Keep a local control plane, a Git server and the controller up
 
 test: install lint plane gitea github ## Everything that must hold: lint, types, layers, generated files, all tests
 	$(BIN)/python -m pytest tests/unit -n $(WORKERS) $(PURE:%=--cov=%) --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
-	$(BIN)/python -m pytest tests --ignore=tests/unit -n $(WORKERS) --dist loadfile --durations=15
+	$(BIN)/python -m pytest tests --ignore=tests/unit -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15
 
 lint: install ## Style, types, the layer rule, generated files and locks in step
 	$(BIN)/ruff check .

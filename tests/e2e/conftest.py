@@ -23,9 +23,52 @@ from tests.support.repository import Repository
 from tests.support.tandem import Launch, Stage, Tandem
 from tests.support.tenants import reaching_everywhere
 
+LONGEST = (
+    "git/test_transports.py",
+    "sync/test_lost_database.py",
+    "sync/test_remotes.py",
+    "sync/test_rights.py",
+    "sync/test_requests.py",
+    "sync/test_gitea_requests.py",
+    "sync/test_killed.py",
+    "sync/test_attribution.py",
+    "git/test_forges.py",
+    "sync/test_tenants.py",
+    "sync/test_encryption.py",
+    "sync/test_notify.py",
+    "sync/test_hooks.py",
+    "cli/test_programs.py",
+    "cli/test_failures.py",
+    "cli/test_installation.py",
+    "cli/test_adopt.py",
+    "sync/test_races.py",
+    "sync/test_postgres.py",
+    "sync/test_requests_killed.py",
+    "sync/test_private_remotes.py",
+    "sync/test_other_cluster.py",
+    "sync/test_restored_cluster.py",
+    "dev/test_demo.py",
+    "cli/test_conflicts.py",
+    "dev/test_controlplane.py",
+    "benchmarks/test_bench.py",
+    "sync/test_signatures.py",
+    "sync/test_ownership.py",
+    "sync/test_deletions.py",
+    "sync/test_gitea.py",
+)
+"""Files that take a minute or longer, about the longest first: begun last, one of them would keep one worker busy while
+the others have nothing left to do."""
+
 STAGE = pytest.StashKey[Stage]()
 
 MakeTandem = Callable[..., Tandem]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long; xdist gives files out in this order (`--no-loadscope-reorder`)."""
+    root = Path(__file__).parent
+    ranks = {root / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -302,7 +302,7 @@ WRONG_FABRICS: dict[str, tuple[dict[str, Any], str]] = {
         "must be an https:// URL such as https://hooks.example.com",
     ),
     "an event that is never told": (
-        fabric({"notify": [{"type": "Email", "to": ["a@example.com"], "events": ["RequestOpened"]}]}),
+        fabric({"notify": [{"type": "Email", "to": ["a@example.com"], "events": ["Succeeded"]}]}),
         'supported values: "ConflictOpened", "ConflictResolved"',
     ),
     "a field of a later version": (fabric({"health": {"wait": True}}), 'unknown field "spec.health"'),
