@@ -10,6 +10,7 @@
     repository, mirror, mirrors  the bare copy on disk, which may vanish at any time, and fetching into it
     packs                        keeping that copy small in number of files
     trees, snapshot              reading: trees by id, what changed between two, blobs, history
+    merging                      what a directory would hold if a branch were merged
     heads                        what a server's list of references says
     signatures, signing          whom a commit or a tag is from; and signing our own
     forge                        the web side of a Git server: pull requests; spoken to over HTTP

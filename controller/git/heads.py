@@ -34,6 +34,11 @@ class Wanted:
     tags: bool
 
 
+def reference_of(branch: str) -> str:
+    """The full name of a branch at the server. What begins with `refs/` is one: the head of a pull request, say."""
+    return branch if branch.startswith("refs/") else BRANCHES + branch
+
+
 def local_reference(branch: str) -> str:
     """Where the local copy keeps a branch. One level deep, since `a` and `a/b` may follow each other on the server."""
     return f"{BRANCHES}{quote(branch, safe='')}"
@@ -41,8 +46,8 @@ def local_reference(branch: str) -> str:
 
 def tip_of(references: Mapping[str, str], branch: str, url: str) -> str:
     """The commit that the server says the branch is at. Raises EmptyRepositoryError, BranchNotFoundError."""
-    if BRANCHES + branch in references:
-        return references[BRANCHES + branch]
+    if (reference := reference_of(branch)) in references:
+        return references[reference]
     place = printable(url)
     branches = sorted(name.removeprefix(BRANCHES) for name in references if name.startswith(BRANCHES))
     if not branches:

@@ -30,6 +30,7 @@ from controller.git.errors import (
     RepositoryTooLargeError,
     UnreachableError,
 )
+from controller.git.heads import reference_of
 from controller.git.push import (
     LONGEST_MESSAGE,
     NOTHING,
@@ -169,10 +170,10 @@ class Libgit2Session:
         try:
             callbacks = Callbacks(self._remote, self._pulse, most_bytes)
             more = [ALL_TAGS] if tags else []
-            self._connection.fetch([f"+refs/heads/{branch}:{reference}", *more], callbacks=callbacks)
+            self._connection.fetch([f"+{reference_of(branch)}:{reference}", *more], callbacks=callbacks)
         except FAILED as error:
             raise transfer_error(error, self._remote.url, self._remote.credentials) from None
-        return self.references[f"refs/heads/{branch}"]
+        return self.references[reference_of(branch)]
 
 
 class Libgit2:

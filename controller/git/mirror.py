@@ -23,6 +23,7 @@ from controller.git.commit import Sign, Stamp, build_commit
 from controller.git.errors import MirrorDamagedError, ObjectMissingError, RepositoryTooLargeError
 from controller.git.heads import Head, Wanted, local_reference, tags_of, tip_of
 from controller.git.libgit2 import UNREADABLE
+from controller.git.merging import Merged, merge_directory
 from controller.git.packs import MOST_PACKS, drop_packs, loose_bytes, merge_packs, packed_bytes, small_packs
 from controller.git.push import NOTHING, Outcome, Pushed, PushOrder
 from controller.git.remote import UrlRules, check_address, check_url, printable
@@ -126,9 +127,13 @@ class Mirror:
             lambda repository: build_commit(repository, parent, directory, changes, message, stamp, sign)
         )
 
-    async def build(self, make: Callable[[pygit2.Repository], str]) -> str:
+    async def build(self, make: Callable[[pygit2.Repository], T]) -> T:
         """What `make` builds in the local copy, of what is there; nothing is sent. It may be the copy's first use."""
-        return await self._worker.run(partial(self._build, make), f"building a commit for {printable(self.url)}")
+        return await self._worker.run(partial(self._build, make), f"building something for {printable(self.url)}")
+
+    async def merge(self, base: str, head: str, directory: str) -> Merged:
+        """What the directory would hold with one commit merged into the other; both are in the local copy."""
+        return await self.build(lambda repository: merge_directory(repository, base, head, directory))
 
     async def push(self, commit: str, branch: str, expected: str | None) -> Outcome:
         """Move the branch from `expected` (None: it must not exist yet) to `commit`. Never forced.
@@ -262,14 +267,14 @@ class Mirror:
         with self.snapshot.closed():
             drop_packs(self.path, merged)
 
-    def _build(self, make: Callable[[pygit2.Repository], str]) -> str:
+    def _build(self, make: Callable[[pygit2.Repository], T]) -> T:
         with exclusive(self.path):
             repository = self._usable_copy()
             try:
                 return make(repository)
             except UNREADABLE as error:
                 self._note_damage(proven=not isinstance(error, KeyError))
-                raise MirrorDamagedError(f"no commit can be built in the local copy ({error}); fetch again") from None
+                raise MirrorDamagedError(f"nothing can be built in the local copy ({error}); fetch again") from None
 
     def _push(self, order: PushOrder) -> Outcome:
         """Push from the copy as it is: a mended one would not hold the commit."""

@@ -16,9 +16,10 @@ from controller.git.transport import Remote
 from controller.git.transports import transport_of
 
 
-def mirror_name(url: str, credentials: Credentials) -> str:
-    """The folder of a mirror: the same for every spelling of a URL, another one for every credential."""
-    return hashlib.sha256(f"{normalized_url(url)}\n{credentials.digest}".encode()).hexdigest()[:32]
+def mirror_name(url: str, credentials: Credentials, purpose: str = "") -> str:
+    """The folder of a mirror: the same for every spelling of a URL, another one for every credential and purpose."""
+    told = f"{normalized_url(url)}\n{credentials.digest}" + (f"\n{purpose}" if purpose else "")
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
 class Mirrors:
@@ -41,20 +42,21 @@ class Mirrors:
         self._observe = observe
         self._proxy = proxy
         self._make_transport = make_transport
-        self._mirrors: dict[tuple[str, str], Mirror] = {}
+        self._mirrors: dict[tuple[str, str, str], Mirror] = {}
 
-    def get(self, url: str, credentials: Credentials = ANONYMOUS) -> Mirror:
+    def get(self, url: str, credentials: Credentials = ANONYMOUS, purpose: str = "") -> Mirror:
         """The mirror of this URL as seen with these credentials. UrlRefusedError if the URL is not allowed.
 
-        Two spellings of one URL share the folder on disk, but each asks the server for the name it was given.
+        `purpose`: one apart from all others, for what must not lie beside the branch. Two spellings of one URL share
+        the folder on disk, but each asks the server for the name it was given.
         """
-        mirror = self._mirrors.get((url, credentials.digest))
+        mirror = self._mirrors.get((url, credentials.digest, purpose))
         if mirror is None:
             check_url(url, self._rules)
-            path = self._folder / mirror_name(url, credentials)
+            path = self._folder / mirror_name(url, credentials, purpose)
             remote = Remote(url, credentials, path, self._timeout, self._proxy.of(url))
             mirror = Mirror(remote, self._rules, self._observe, self._make_transport)
-            self._mirrors[url, credentials.digest] = mirror
+            self._mirrors[url, credentials.digest, purpose] = mirror
         return mirror
 
     def forget(self, mirror: Mirror) -> None:

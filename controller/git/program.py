@@ -22,6 +22,7 @@ from controller.git.errors import (
     UnreachableError,
 )
 from controller.git.gitwords import CUT_OFF, TOO_LARGE, certificate_wanted, server_words, shortened, told_error
+from controller.git.heads import reference_of
 from controller.git.home import Home, made_home
 from controller.git.packs import all_bytes
 from controller.git.process import Answer, run_program
@@ -30,7 +31,7 @@ from controller.git.remote import address_of, is_ssh, printable
 from controller.git.transport import ALL_TAGS, CONNECT_TIMEOUT, Pulse, Remote, too_large
 from controller.process import TICK
 
-HEAD = re.compile(r"([0-9a-f]{40})\t(refs/(?:heads|tags)/\S+)")
+HEAD = re.compile(r"([0-9a-f]{40})\t(refs/\S+)")
 VERDICT = re.compile(r"^([ +*=!-])\t\S*:(\S+)\t(.*)$", re.MULTILINE)  # git push --porcelain
 TAKEN = frozenset(" +*=")  # moved, moved by the lease, made, or there already
 
@@ -97,13 +98,14 @@ class Program:
     def connect(self, repository: pygit2.Repository, branch: str, *, tags: bool = False) -> ProgramSession:
         """Ask for one branch; for all of them if it is not there. `repository` is not needed: the copy is."""
         with made_home(self._checked()) as home:
-            references = self._look(home, f"refs/heads/{branch}", *(["refs/tags/*"] if tags else []))
-            return ProgramSession(self, references if f"refs/heads/{branch}" in references else self._look(home))
+            wanted = reference_of(branch)
+            references = self._look(home, wanted, *(["refs/tags/*"] if tags else []))
+            return ProgramSession(self, references if wanted in references else self._look(home))
 
     def fetch(self, branch: str, reference: str, most_bytes: int, *, tags: bool = False) -> str:
         """Bring a branch into the copy, and tags; the commit's id."""
         with made_home(self._checked()) as home:
-            command = [*FETCH, self._remote.url, f"+refs/heads/{branch}:{reference}", *([ALL_TAGS] if tags else [])]
+            command = [*FETCH, self._remote.url, f"+{reference_of(branch)}:{reference}", *([ALL_TAGS] if tags else [])]
             scale = Scale(self._remote, self._pulse, most_bytes)
             answer = self._run(home, command, most_bytes, scale)
             if answer.code and TOO_LARGE.search(answer.said):

@@ -17,6 +17,13 @@ def test_the_branch_is_found_by_its_whole_name() -> None:
     assert tip_of(references, "feature/main", URL) == TWO
 
 
+def test_what_begins_with_refs_is_a_whole_name() -> None:
+    references = {"refs/heads/main": ONE, "refs/pull/7/head": TWO}
+    assert tip_of(references, "refs/pull/7/head", URL) == TWO
+    with pytest.raises(BranchNotFoundError):
+        tip_of(references, "refs/pull/8/head", URL)
+
+
 def test_a_branch_that_is_missing_is_told_with_some_that_are_there() -> None:
     references = {f"refs/heads/b{number}": ONE for number in range(7)} | {"refs/tags/main": ONE}
     with pytest.raises(BranchNotFoundError) as caught:
