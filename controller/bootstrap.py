@@ -266,6 +266,7 @@ class Controller:
         self._supervisor.start("the cluster's identity", tools.targets.home.lifetime.watch(), essential=True)
         desk = HintDesk(tools, cache, fabrics, self._queue, time.monotonic)
         self._supervisor.keep_up("hints", desk.run)
+        self._supervisor.keep_up("plans on requests", fabrics.pulls.run)
         self._supervisor.keep_up("notifications", Courier(tools, cache).run)
         self._supervisor.keep_up("janitor", lambda: _tidy(tools, fabrics, self._settings.mirror_quota))
         self._cache = cache

@@ -71,11 +71,12 @@ SOURCE_REASONS = frozenset(
         Reason.NEEDS_RENDERING,
         Reason.URL_REFUSED,
         Reason.DECRYPTION_FAILED,
+        Reason.FORGE_REFUSED,
     }
 )
 """The reasons that make `SourceReady` False."""
 
-_UNSEEN = (SOURCE_REASONS - {Reason.PUSH_REJECTED, Reason.DECRYPTION_FAILED}) | {
+_UNSEEN = (SOURCE_REASONS - {Reason.PUSH_REJECTED, Reason.DECRYPTION_FAILED, Reason.FORGE_REFUSED}) | {
     Reason.API_UNREACHABLE,
     Reason.FORBIDDEN,
     Reason.INVALID_KUBECONFIG,

@@ -160,7 +160,7 @@ async def _check_repository(source: SourceReader, fabric: Fabric) -> Check:
     repository = fabric.spec.repository
     name = f"{fabric.metadata.namespace}/{fabric.metadata.name}"
     try:
-        profile = profile_of(fabric, Installation(_ANYBODY, "", "", ("*",)))
+        profile = profile_of(fabric, Installation(_ANYBODY, "", "", ("*",), allow_insecure_git=True))
         commit = await (await source.mirror(profile)).find(repository.branch)
     except TandemError as error:
         return Check("git", Grade.FAIL, f"{name}: {error.reason}: {error.message}")

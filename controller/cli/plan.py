@@ -6,7 +6,7 @@ import argparse
 import asyncio
 
 from controller.bootstrap import previewing
-from controller.cli.changes import applied_edits, change_json, change_lines, guard_json, guard_lines, summary
+from controller.cli.changes import change_json, change_lines, guard_json, guard_lines
 from controller.cli.cluster import connected
 from controller.cli.engine import settings_of
 from controller.cli.exits import Exit
@@ -20,6 +20,7 @@ from controller.runtime.logging import configure_logging
 from controller.settings import Settings
 from controller.store.address import database_at
 from controller.sync.declared import Problem
+from controller.sync.effects import applied_edits, summary
 from controller.sync.plan.model import Change, FieldEdit
 from controller.sync.preview import Preview, preview
 

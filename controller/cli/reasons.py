@@ -8,10 +8,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from controller.cli.changes import MEANINGS
 from controller.cli.screen import cleaned
 from controller.cli.values import ABSENT, block, short_commit
 from controller.objects import Base, Json
+from controller.sync.effects import MEANINGS
 from controller.sync.plan.explain import Difference, Explanation
 from controller.sync.plan.fieldpath import render_path
 from controller.sync.plan.model import Actual, Change, Declared, Presence

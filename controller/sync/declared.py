@@ -103,6 +103,15 @@ class DeclaredTree:
         moved = {key for key in before.keys() | self._places.keys() if before.get(key) != self._places.get(key)}
         return moved | (unserved ^ set(self._unserved))
 
+    def copy(self) -> DeclaredTree:
+        """The same, to be changed without changing this one. Files and documents are shared: nobody changes those."""
+        other = DeclaredTree()
+        other.files, other._places, other._keys = dict(self.files), dict(self._places), dict(self._keys)
+        other._duplicates, other._objections = set(self._duplicates), dict(self._objections)
+        other._faulty, other.sealed = set(self._faulty), set(self.sealed)
+        other._unserved, other._held, other._versions = dict(self._unserved), dict(self._held), self._versions.copy()
+        return other
+
     def declared(self, key: ObjectKey, base: Base | None) -> Declared:
         """D of one object."""
         if base is not None and not self._is_complete(base.origin.path):

@@ -32,6 +32,7 @@ from controller.sync.ledger import Ledger
 from controller.sync.notifying import NoticeDesk
 from controller.sync.plan.model import Action, Actual
 from controller.sync.profile import Profile
+from controller.sync.pulls import PullDesk
 from controller.sync.reach import OtherClusterError, Reach
 from controller.sync.reporting import Reporter
 from controller.sync.rivalry import Rivalry
@@ -65,6 +66,7 @@ class Fabrics:
         )
         self._departure = Departure(tools, self._admitted_entry, self._tell_kept)
         self.jobs = Jobs(tools, queue)
+        self.pulls = PullDesk(tools, self.service, queue.add, clock)
 
     def service(self, key: ObjectKey) -> FabricService | None:
         """The service of a Fabric, if it is under care."""
@@ -131,6 +133,7 @@ class Fabrics:
                 await self.jobs.finish(job, run, service)
         if run.fetched or entry.next_poll <= now:
             entry.next_poll = self._clock() + jittered(profile.interval)
+        self.pulls.wake(key)
         self._come_back(key, entry, run)
 
     def _come_back(self, key: ObjectKey, entry: Entry, run: Run) -> None:
@@ -218,6 +221,7 @@ class Fabrics:
         if uid:
             self._tools.source.release(uid)
             self._tools.forges.release(uid)
+            self.pulls.forget(uid)
             self._tools.sealing.release(uid)
             self._tools.targets.release(uid)
             self._notices.forget(uid)

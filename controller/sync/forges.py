@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from controller.errors import Reason, StalledError
+from controller.errors import Reason
 from controller.git.forge.forges import forge_of
 from controller.git.forge.keys import READ_KEYS, Keys
 from controller.git.forge.local import Branches
 from controller.git.forge.model import Forge
 from controller.git.forge.network import Network
-from controller.git.forge.place import ForgePlace, check_api
+from controller.git.forge.place import ForgePlace
 from controller.kube.secrets import SecretReader
 from controller.sync.profile import Profile
 
@@ -40,15 +40,13 @@ class Forges:
     async def of(self, profile: Profile, branches: Branches, *, reread: bool = False) -> Forge:
         """The forge of a fabric. `branches` tells where branches of the remote are, for those without one.
 
-        `reread`: look at the Secret again, because something went wrong. Raises ForgeRefusedError,
-        StalledError(InvalidSpec) for an API that is not spoken to, and the errors of the client.
+        `reread`: look at the Secret again, because something went wrong. Raises WaitingError(ForgeRefused), and the
+        errors of the client.
         """
         access = profile.source.forge
         if access is None:
             self.release(profile.uid)
             return forge_of(None, Keys(), self._network, branches)
-        if access.api_url is not None:
-            self._check(access.api_url)
         keys = await self._secrets.made(
             profile.namespace,
             access.secret.name,
@@ -78,9 +76,3 @@ class Forges:
             self.release(fabric)
         if self._closing:
             await asyncio.wait(self._closing)
-
-    def _check(self, api: str) -> None:
-        try:
-            check_api(api, self._network.rules)
-        except ValueError as error:
-            raise StalledError(Reason.INVALID_SPEC, str(error)) from None

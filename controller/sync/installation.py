@@ -41,6 +41,7 @@ async def installation_of(settings: Settings, client: KubeClient, writer: Writer
         epoch=f"{cluster['metadata']['uid']}/{row.database_id}",
         controller_namespace=namespace,
         allowed_namespaces=settings.allow_namespaces,
+        allow_insecure_git=settings.allow_insecure_git,
         salt=row.salt,
     )
 
@@ -55,6 +56,7 @@ async def known_installation(settings: Settings, client: KubeClient, store: Stor
         epoch=f"{cluster['metadata']['uid']}/{row.database_id if row else ''}",
         controller_namespace=settings.controller_namespace,
         allowed_namespaces=settings.allow_namespaces,
+        allow_insecure_git=settings.allow_insecure_git,
         salt=row.salt if row else secrets.token_bytes(),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import chain
 
 from controller.api.meta import CONFIRM, REQUESTED_AT, NameRef
 from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule, WriteMode
@@ -12,7 +13,7 @@ from controller.api.v1alpha1.problems import fabric_problems
 from controller.api.v1alpha1.repository import ForgeType, VerifyMode
 from controller.api.v1alpha1.repository import Repository as RepositorySpec
 from controller.errors import Reason, StalledError
-from controller.git.forge.place import ForgePlace, place_of
+from controller.git.forge.place import ForgePlace, check_api, place_of
 from controller.objects import Kind, ObjectKey
 from controller.sops.keys import is_recipient
 from controller.sync.naming import field_manager
@@ -39,6 +40,7 @@ class Installation:
     epoch: str
     controller_namespace: str
     allowed_namespaces: tuple[str, ...] = ()
+    allow_insecure_git: bool = False
     salt: bytes = field(default=b"", repr=False)  # keys the digests of what a conflict shows; a Secret's can be short
 
     def allows(self, namespace: str) -> bool:
@@ -67,11 +69,11 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class ForgeAccess:
-    """A fabric's forge, and the Secret that opens it. `api_url` as the spec says it, None where it says nothing."""
+    """A fabric's forge, and the Secret that opens it."""
 
     place: ForgePlace
     secret: NameRef
-    api_url: str | None = None
+    comment_plans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +176,8 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
     Raises StalledError(InvalidSpec) for what only the installation can refuse, and for what no schema can say.
     """
     spec, metadata = fabric.spec, fabric.metadata
-    own = (_pattern_problems, _recipient_problems, _forge_problems)
-    if problems := [*fabric_problems(spec, plurals), *(problem for find in own for problem in find(spec))]:
+    found = (_pattern_problems(spec), _recipient_problems(spec), _forge_problems(spec, installation))
+    if problems := [*fabric_problems(spec, plurals), *chain.from_iterable(found)]:
         raise StalledError(Reason.INVALID_SPEC, "; ".join(problems))
     namespace, name = metadata.namespace, metadata.name
     return Profile(
@@ -229,7 +231,7 @@ def _forge(repository: RepositorySpec) -> ForgeAccess | None:
     if forge is None or forge.type is ForgeType.LOCAL or forge.token_secret_ref is None:
         return None
     place = place_of(forge.type, repository.url, forge.api_url, repository.branch)
-    return ForgeAccess(place, forge.token_secret_ref, forge.api_url)
+    return ForgeAccess(place, forge.token_secret_ref, forge.comment_plans)
 
 
 def _scope(spec: FabricSpec, own: str, installation: Installation) -> Scope:
@@ -281,12 +283,14 @@ def _recipient_problems(spec: FabricSpec) -> Iterator[str]:
             )
 
 
-def _forge_problems(spec: FabricSpec) -> Iterator[str]:
-    """A forge without a token, and a repository that no forge can have."""
+def _forge_problems(spec: FabricSpec, installation: Installation) -> Iterator[str]:
+    """A forge without a token, an API that no token is sent to, and a repository that no forge can have."""
     forge = spec.repository.forge
     if forge is not None and forge.type is not ForgeType.LOCAL and forge.token_secret_ref is None:
         yield "spec.repository.forge.tokenSecretRef: name the Secret with the token for the forge's API"
     try:
+        if forge is not None and forge.api_url is not None:
+            check_api(forge.api_url, allow_insecure=installation.allow_insecure_git)
         _forge(spec.repository)
     except ValueError as error:
         yield str(error)

@@ -14,6 +14,7 @@ import structlog
 from controller.api.conditions import Finding
 from controller.api.v1alpha1.fabricstatus import MAX_EXCEPTIONS
 from controller.errors import Reason, StalledError, TandemError
+from controller.git.errors import ForgeRefusedError
 from controller.git.snapshot import Snapshot
 from controller.objects import ObjectKey
 from controller.store.history import Archived
@@ -63,6 +64,8 @@ class FabricService:
         self._lookout = Lookout(tools, state, ledger)
         self.recovery = Recovery(tools, state, ledger, self._lookout)
         self._loaded = False
+        self.is_running = False
+        self.forge_trouble: ForgeRefusedError | None = None  # why plans cannot be put on requests
 
     @property
     def is_loaded(self) -> bool:
@@ -99,6 +102,7 @@ class FabricService:
     async def run(self, run: Run) -> None:
         """Walk the way once. What stops it is kept in `run.problem`; only programming errors are raised."""
         run.revision_before = self.state.seen_commit
+        self.is_running = True
         try:
             await self._tools.store.hold()
             await self.load()
@@ -118,6 +122,8 @@ class FabricService:
             if not isinstance(error, StalledError):
                 self._lookout.look_again()
             log.warning("the run stopped", reason=error.reason.value, problem=error.message)
+        finally:
+            self.is_running = False
         self._lookout.troubled = run.problem is not None or bool(self.state.unpushed)
 
     async def preview(self, run: Run) -> Plan:
@@ -338,5 +344,7 @@ class FabricService:
             return Finding.of(run.problem)
         if self.state.unpushed and (told := self._proposer.finding or self._publisher.finding) is not None:
             return told
+        if self.forge_trouble is not None:
+            return Finding.of(self.forge_trouble)
         trouble = self._tools.sealing.trouble(self.state.key) if self.state.declared.is_shut else ""
         return Finding(Reason.DECRYPTION_FAILED, trouble) if trouble else None

@@ -68,27 +68,37 @@ class SourceReader:
         self._parser = parser
         self._sealing = sealing
         self._bounds = bounds
-        self._used: dict[str, Mirror] = {}  # uid of a fabric → the mirror it reads and pushes from
+        self._used: dict[tuple[str, str], Mirror] = {}  # (uid of a fabric, purpose) → the mirror it reads from
 
-    async def mirror(self, profile: Profile, *, reread: bool = False) -> Mirror:
-        """The mirror of the fabric's repository. `reread`: look at the Secret again, because something went wrong."""
-        mirror = self._mirrors.get(profile.source.url, await self._credentials_of(profile, reread=reread))
-        if self._used.get(profile.uid) is not mirror:
-            self.release(profile.uid)
-            self._used[profile.uid] = mirror
+    async def mirror(self, profile: Profile, purpose: str = "", *, reread: bool = False) -> Mirror:
+        """The mirror of the fabric's repository. `reread`: look at the Secret again, because something went wrong.
+
+        `purpose`: one apart from the mirror that the fabric reads its branch from and pushes from.
+        """
+        credentials = await self._credentials_of(profile, reread=reread)
+        mirror = self._mirrors.get(profile.source.url, credentials, purpose)
+        if self._used.get((profile.uid, purpose)) is not mirror:
+            self._drop(profile.uid, purpose, self._mirrors.forget)
+            self._used[profile.uid, purpose] = mirror
         return mirror
 
     def release(self, fabric: str) -> None:
-        """The fabric of this uid needs its mirror no longer; what nobody else uses goes from the disk."""
-        mirror = self._used.pop(fabric, None)
-        if mirror is not None and mirror not in self._used.values():
-            self._mirrors.forget(mirror)
+        """The fabric of this uid needs its mirrors no longer; what nobody else uses goes from the disk."""
+        for purpose in self._purposes(fabric):
+            self._drop(fabric, purpose, self._mirrors.forget)
 
     def rest(self, fabric: str) -> None:
-        """The fabric of this uid is suspended: its mirror stays as long as there is room for it."""
-        mirror = self._used.pop(fabric, None)
+        """The fabric of this uid is suspended: its mirrors stay as long as there is room for them."""
+        for purpose in self._purposes(fabric):
+            self._drop(fabric, purpose, self._mirrors.let_go)
+
+    def _purposes(self, fabric: str) -> list[str]:
+        return [purpose for uid, purpose in self._used if uid == fabric]
+
+    def _drop(self, fabric: str, purpose: str, end: Callable[[Mirror], None]) -> None:
+        mirror = self._used.pop((fabric, purpose), None)
         if mirror is not None and mirror not in self._used.values():
-            self._mirrors.let_go(mirror)
+            end(mirror)
 
     async def evict(self, quota: int) -> Usage:
         """Keep the mirrors within `quota` bytes of disk, as far as nobody uses them."""

@@ -281,10 +281,10 @@ class GiteaRepository:
         """Let a key fetch from the repository, and push to it."""
         self.ask("POST", "/keys", title=secrets.token_hex(4), key=key.public, read_only=read_only)
 
-    def add_hook(self, url: str, secret: str) -> int:
-        """Have Gitea tell of pushes; the webhook's number, for `Gitea.deliveries`."""
+    def add_hook(self, url: str, secret: str, events: Sequence[str] = ("push",)) -> int:
+        """Have Gitea tell of pushes, or something else; the webhook's number, for `Gitea.deliveries`."""
         config = {"url": url, "content_type": "json", "secret": secret}
-        made = self.ask("POST", "/hooks", type="gitea", config=config, events=["push"], active=True)
+        made = self.ask("POST", "/hooks", type="gitea", config=config, events=list(events), active=True)
         return int(made["id"])
 
     def ask(self, method: str, path: str, **body: Any) -> Any:

@@ -90,6 +90,7 @@ class GitHub:
         self.app_key = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
         self.asked: list[Asked] = []  # what came to the door
         self.answers: list[Reply] = []  # what the next requests get, whatever they ask for
+        self.heads: dict[tuple[str, str], str] = {}  # (repository, branch) → where it is, if Git is kept elsewhere
         self._statuses: dict[tuple[str, str], list[Any]] = {}
         self._ports = [free_port() for _ in range(4)]
         door, prism, annexe, emulate = self._ports
@@ -212,6 +213,9 @@ class GitHub:
         return pull if head is None else {**pull, "head": {**pull["head"], "sha": head}}
 
     def _head(self, asked: Asked, branch: str) -> str | None:
+        name = asked.path.split("/")[3]
+        if (name, branch) in self.heads:
+            return self.heads[name, branch]
         found = self._behind(asked, f"{asked.path.removesuffix('/pulls')}/branches/{branch}")
         return str(found.json["commit"]["sha"]) if found.status == 200 else None
 

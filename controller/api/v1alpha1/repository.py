@@ -66,8 +66,10 @@ class Forge(Model):
 
     rules: ClassVar[tuple[Cel, ...]] = (
         Cel(
-            "self.type == 'Local' ? (!has(self.apiURL) && !has(self.tokenSecretRef)) : has(self.tokenSecretRef)",
-            "forge needs tokenSecretRef with the types GitHub and Gitea; Local takes neither it nor apiURL",
+            "self.type == 'Local' ? (!has(self.apiURL) && !has(self.tokenSecretRef) && !(has(self.commentPlans) && "
+            "self.commentPlans)) : has(self.tokenSecretRef)",
+            "forge needs tokenSecretRef with the types GitHub and Gitea; Local takes neither it nor apiURL, and has no "
+            "commentPlans",
         ),
     )
 
@@ -92,6 +94,12 @@ class Forge(Model):
         description="A Secret of this namespace with token, which may read the repository and write its pull requests, "
         "their comments and commit statuses; for a GitHub App instead appID, installationID and privateKey; ca.crt for "
         "a private authority. That of credentialsSecretRef is never used in its place.",
+    )
+    comment_plans: bool = Field(
+        default=False,
+        description="Whether the plan of each open pull request into the branch is put on it, as a comment that is "
+        "kept up to date and as a commit status: what merging it would change in the cluster. Whoever may read the "
+        "request reads live values of the objects that it touches, but for Secrets; one from a fork shows no values.",
     )
 
 

@@ -42,7 +42,7 @@ class Local:
         """A plain server tells nobody's branches from anybody else's."""
         return []
 
-    async def comment(self, request: Request, marker: str, text: str) -> None:
+    async def comment(self, request: Request, marker: str, text: str, *, amend: bool = False) -> None:
         """Nobody reads here."""
 
     async def set_status(self, commit: str, context: str, state: CommitState, description: str, url: str = "") -> None:

@@ -34,6 +34,7 @@ class Request:
     title: str
     author: str  # login
     merged_as: str = ""  # the commit on the base branch, where the forge tells
+    fork: bool = False  # its head branch is in another repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,10 @@ class Forge(Protocol):
     async def all_open(self) -> list[Request]:
         """The open requests, also those from forks; the newest MOST_OPEN."""
 
-    async def comment(self, request: Request, marker: str, text: str) -> None:
+    async def comment(self, request: Request, marker: str, text: str, *, amend: bool = False) -> None:
         """Let the one comment with this marker say a text: written if there is none, changed in place otherwise.
+
+        `amend`: only changed, never written.
 
         The marker is a word of letters, digits and `._/-`; it is put into the comment where people do not see it.
         """

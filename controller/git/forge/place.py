@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from controller.api.v1alpha1.repository import ForgeType
 from controller.git.errors import UrlRefusedError
-from controller.git.remote import Address, UrlRules, address_of, printable
+from controller.git.remote import Address, address_of, printable
 
 GITHUB = "https://api.github.com"
 _GITHUB_HOSTS = frozenset({"github.com", "www.github.com", "ssh.github.com"})  # the last: ssh over port 443
@@ -46,15 +46,15 @@ def place_of(kind: ForgeType, repository: str, api: str | None, base: str) -> Fo
     return ForgePlace(kind, (api or _api(kind, address, prefix)).rstrip("/"), owner, name, base)
 
 
-def check_api(api: str, rules: UrlRules) -> None:
-    """Raise ValueError unless tokens may be sent to this URL."""
+def check_api(api: str, *, allow_insecure: bool) -> None:
+    """Raise ValueError unless tokens may be sent to this URL. `allow_insecure`: also without TLS."""
     address = _address(api, "spec.repository.forge.apiURL")
     if address.scheme not in {"https", "http"} or address.user or address.extra or not _PATH.fullmatch(address.path):
         raise ValueError(
             f"spec.repository.forge.apiURL: {printable(api)!r} is not the plain URL of an API; write "
             "https://git.example.com/api/v1 (Gitea) or https://github.example.com/api/v3 (GitHub Enterprise Server)"
         )
-    if address.scheme == "http" and not rules.allow_insecure:
+    if address.scheme == "http" and not allow_insecure:
         raise ValueError(
             f"spec.repository.forge.apiURL: {printable(api)!r} is not encrypted, and a token would be sent over it; "
             "write https://…, or allow it: --allow-insecure-git"

@@ -102,13 +102,14 @@ class Requests(ABC):
         base = self._place.base
         return self._read(lambda: [request_from(one) for one in pulls if goes_into(one, base)])[:MOST_OPEN]
 
-    async def comment(self, request: Request, marker: str, text: str) -> None:
+    async def comment(self, request: Request, marker: str, text: str, *, amend: bool = False) -> None:
         """As the interface says."""
         body = marked(marker, text)
         path = f"{self._issue(request)}/comments"
         known = await self._known_comment(path, marker)
         if known is None:
-            await self.ask("POST", path, {"body": body})
+            if not amend:
+                await self.ask("POST", path, {"body": body})
         elif not same_text(known[1], body):
             await self.ask("PATCH", f"{self._root}/issues/comments/{known[0]}", {"body": body})
 

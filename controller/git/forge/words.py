@@ -47,6 +47,7 @@ def request_from(pull: Any) -> Request:
             title=line(str(pull["title"]), LONGEST_TITLE),
             author=line(str((pull.get("user") or {}).get("login") or ""), 100),
             merged_as=_commit(pull.get("merge_commit_sha")) if merged else "",
+            fork=not _is_here(pull),
         )
     except _SHAPE as error:
         raise WrongWordsError("a pull request") from error
@@ -55,9 +56,7 @@ def request_from(pull: Any) -> Request:
 def is_from(pull: Any, branch: str) -> bool:
     """Whether a pull request comes from this branch of the repository that it goes into. Raises WrongWordsError."""
     try:
-        head, base = pull["head"], pull["base"]
-        here = (head.get("repo") or {}).get("id")
-        return here is not None and here == base["repo"]["id"] and request_from(pull).branch == branch
+        return _is_here(pull) and request_from(pull).branch == branch
     except _SHAPE as error:
         raise WrongWordsError("a pull request") from error
 
@@ -139,6 +138,12 @@ def line(text: str, most: int) -> str:
     """One line that is not too long."""
     plain = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+
+
+def _is_here(pull: Any) -> bool:
+    """Whether a pull request's branch is in the repository that it goes into. One whose fork is gone is not."""
+    here = (pull["head"].get("repo") or {}).get("id")
+    return here is not None and here == pull["base"]["repo"]["id"]
 
 
 def _hidden(marker: str) -> str:

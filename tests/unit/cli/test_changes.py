@@ -8,18 +8,10 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from controller.cli.changes import (
-    MEANINGS,
-    applied_edits,
-    change_json,
-    change_lines,
-    edit_line,
-    guard_json,
-    guard_lines,
-    summary,
-)
+from controller.cli.changes import change_json, change_lines, edit_line, guard_json, guard_lines
 from controller.errors import Reason
 from controller.objects import ObjectKey, Provenance, canonical
+from controller.sync.effects import MEANINGS, applied_edits, summary
 from controller.sync.plan.fieldpath import parse_path
 from controller.sync.plan.model import Action, Change, FieldEdit, Guard, Presence
 from tests.support.openapi import schema

@@ -9,11 +9,11 @@ import json
 import pytest
 
 from controller.cli.app import parser_of
-from controller.cli.changes import applied_edits
 from controller.cli.plan import _print_plan, plan_json, problem_line
 from controller.cli.screen import Screen
 from controller.errors import Reason
 from controller.sync.declared import Problem
+from controller.sync.effects import applied_edits
 from controller.sync.plan.explain import explain
 from controller.sync.plan.model import Action, Change, Guard
 from controller.sync.preview import Preview

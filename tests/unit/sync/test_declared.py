@@ -194,3 +194,16 @@ def test_an_encrypted_file_is_known_as_one_open_or_not() -> None:
     assert made.declared(key("x"), base("a.yaml")).reason is FAILED
     made.update({"a.yaml": None}, SCOPE, KINDS, {key("x")})
     assert (made.sealed, made.is_shut) == (set(), False)
+
+
+def test_a_copy_is_changed_alone() -> None:
+    found = tree({"a.yaml": good(document("web")), "b.yaml": broken(document("bad")), "c.yaml": good(document("api"))})
+    before = (dict(found.files), found.problems(), set(found.keys()), found.versions())
+    other = found.copy()
+    assert (other.files, other.problems(), set(other.keys()), other.versions()) == before
+    again = good(document("web"), document("api"), document("w", kind="Widget", version="example.com/v1"))
+    touched = other.update({"a.yaml": again, "b.yaml": None}, SCOPE, KINDS, {key("bad")})
+    assert key("web") in touched
+    assert other.declared(key("api"), None).reason is Reason.DUPLICATE_OBJECT
+    assert (found.files, found.problems(), set(found.keys()), found.versions()) == before
+    assert found.declared(key("api"), None).presence is Presence.PRESENT

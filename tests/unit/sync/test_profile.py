@@ -59,11 +59,11 @@ def test_a_forge_is_found_by_the_url() -> None:
     forge = {"type": "Gitea", "tokenSecretRef": {"name": "forge"}}
     found = profile_of(fabric(repository={"url": url, "forge": forge}), HERE).source.forge
     assert found is not None
-    assert (found.place.api, found.secret.name, found.api_url) == ("https://git.example.com/api/v1", "forge", None)
+    assert (found.place.api, found.secret.name) == ("https://git.example.com/api/v1", "forge")
     there = forge | {"apiURL": "https://api.example.com/"}
     found = profile_of(fabric(repository={"url": url, "forge": there}), HERE).source.forge
     assert found is not None
-    assert (found.place.api, found.api_url) == ("https://api.example.com", "https://api.example.com/")
+    assert found.place.api == "https://api.example.com"
     assert profile_of(fabric(repository={"url": url, "forge": {"type": "Local"}}), HERE).source.forge is None
 
 
@@ -72,6 +72,7 @@ def test_a_forge_is_found_by_the_url() -> None:
     [
         ("https://h/r.git", {"type": "GitHub", "tokenSecretRef": {"name": "x"}}, "is not owner/name"),
         ("https://h/a/r.git", {"type": "GitHub"}, "forge.tokenSecretRef: name the Secret"),
+        ("https://h/a/r", {"type": "Gitea", "apiURL": "http://h", "tokenSecretRef": {"name": "x"}}, "is not encrypted"),
     ],
 )
 def test_a_forge_that_cannot_be_is_invalid(url: str, forge: dict[str, Any], why: str) -> None:

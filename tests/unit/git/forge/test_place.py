@@ -6,7 +6,6 @@ import pytest
 
 from controller.api.v1alpha1.repository import ForgeType
 from controller.git.forge.place import ForgePlace, check_api, place_of
-from controller.git.remote import UrlRules
 
 GITHUB, GITEA = ForgeType.GITHUB, ForgeType.GITEA
 
@@ -59,12 +58,12 @@ def test_a_url_without_an_owner_is_no_forges(url: str) -> None:
 )
 def test_an_api_is_a_plain_url(url: str) -> None:
     with pytest.raises(ValueError, match="is not the plain URL of an API") as caught:
-        check_api(url, UrlRules(allow_insecure=True))
+        check_api(url, allow_insecure=True)
     assert "pass" not in str(caught.value)
 
 
 def test_a_token_goes_over_tls_unless_it_is_allowed() -> None:
-    check_api("https://git.example.com/api/v1", UrlRules())
+    check_api("https://git.example.com/api/v1", allow_insecure=False)
     with pytest.raises(ValueError, match="--allow-insecure-git"):
-        check_api("http://git.example.com/api/v1", UrlRules())
-    check_api("http://git.example.com/api/v1", UrlRules(allow_insecure=True))
+        check_api("http://git.example.com/api/v1", allow_insecure=False)
+    check_api("http://git.example.com/api/v1", allow_insecure=True)

@@ -26,6 +26,8 @@ from controller.git.forge.words import (
 
 HEAD, MERGED = "a" * 40, "b" * 40
 
+OURS: dict[str, Any] = {"label": "team:tandem/x", "ref": "tandem/x", "sha": HEAD, "repo": {"id": 1}}
+
 
 def pull(**changes: Any) -> dict[str, Any]:
     return {
@@ -36,7 +38,7 @@ def pull(**changes: Any) -> dict[str, Any]:
         "merge_commit_sha": MERGED,  # GitHub's test merge, while it is open
         "title": "Take it",
         "user": {"login": "ada"},
-        "head": {"label": "team:tandem/x", "ref": "tandem/x", "sha": HEAD, "repo": {"id": 1}},
+        "head": OURS,
         "base": {"ref": "main", "repo": {"id": 1}},
     } | changes
 
@@ -51,8 +53,10 @@ def pull(**changes: Any) -> dict[str, Any]:
         ({"html_url": None}, {"url": ""}),
         ({"user": None}, {"author": ""}),
         ({"title": "a\nb\x1b" + "c" * 999}, {"title": f"a b {'c' * (LONGEST_TITLE - 5)}…"}),
-        ({"head": {"label": "tandem/x", "ref": "refs/pull/7/head", "sha": HEAD}}, {}),  # Gitea, the branch deleted
-        ({"head": {"label": None, "ref": "tandem/x", "sha": "HEAD"}}, {"head": ""}),
+        ({"head": OURS | {"label": "tandem/x", "ref": "refs/pull/7/head"}}, {}),  # Gitea, the branch deleted
+        ({"head": OURS | {"label": None, "sha": "HEAD"}}, {"head": ""}),
+        ({"head": OURS | {"repo": {"id": 2}}}, {"fork": True}),
+        ({"head": OURS | {"repo": None}}, {"fork": True}),
     ],
 )
 def test_a_request_is_read(changes: dict[str, Any], expected: dict[str, Any]) -> None:
