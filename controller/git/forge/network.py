@@ -49,6 +49,8 @@ class Caller:
         self._proxy = network.proxy.of(api)
         self._sockets = Sockets()
         self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
         self._objection: Objection = lambda _: ""
         self._silent: tuple[float, ForgeRefusedError] | None = None  # until when, and what it said then
 
@@ -76,11 +78,12 @@ class Caller:
         return call, answer
 
     async def aclose(self) -> None:
-        """Hang up."""
-        if self._session is not None:
-            await self._session.close()
-            await self._sockets.end()
-            self._session = None
+        """Hang up, for good: whoever still has it is told to ask for another."""
+        async with self._opening:
+            self._closed = True
+            if self._session is not None:
+                await self._session.close()
+                await self._sockets.end()
 
     def _check_silence(self) -> None:
         """A forge that wants to be left alone is: GitHub locks out whoever goes on asking."""
@@ -94,7 +97,8 @@ class Caller:
 
     async def _answer(self, call: Call, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         try:
-            session = await self._opened()
+            async with self._opening:
+                session = await self._opened(call)
             if self._proxy:
                 await asyncio.to_thread(self._check_name, call)
             async with session.request(
@@ -110,8 +114,10 @@ class Caller:
         except (aiohttp.ClientError, OSError, ValueError) as error:  # asyncio's TimeoutError is an OSError
             raise ForgeRefusedError(f"{call} came to nothing: {self._spoken(error)}") from None
 
-    async def _opened(self) -> aiohttp.ClientSession:
+    async def _opened(self, call: Call) -> aiohttp.ClientSession:
         """The session, made at the first exchange: then only a loop runs."""
+        if self._closed:
+            raise ForgeRefusedError(f"{call} was given up, because its Secret has another content; it is asked again")
         if self._session is None:
             self._objection = await asyncio.to_thread(objection_of, self._network.rules)
             context = await asyncio.to_thread(ssl.create_default_context, cadata=self._authority or None)

@@ -187,6 +187,16 @@ async def test_a_proxy_is_asked_and_led_nowhere_forbidden() -> None:
     assert "the proxy of --git-proxy does not lead there" in await refusal("http://git.invalid/api/v1", gone)
 
 
+async def test_many_may_ask_at_once_and_nobody_after_the_end() -> None:
+    async with serving(fine) as server:
+        caller = Caller(server.url, Network(LOOSE))
+        await asyncio.gather(*(caller.exchange("GET", f"{server.url}/repos", AUTHORIZED) for _ in range(8)))
+        await caller.aclose()
+        with pytest.raises(ForgeRefusedError, match="was given up"):
+            await caller.exchange("GET", f"{server.url}/repos", AUTHORIZED)
+        assert len(server.seen) == 8
+
+
 # --- answers that are JSON, but of something else ------------------------------------------------------------------
 
 
