@@ -120,7 +120,11 @@ class PullDesk:
             known.quiet_until = self._clock() + max(pause, error.after or 0.0)
             log.warning("the forge refuses", fabric=profile.fabric, problem=error.message)
         except (TandemError, TimeoutError) as error:
-            log.warning("requests cannot be planned", fabric=profile.fabric, problem=str(error))
+            log.warning(
+                "requests cannot be planned",
+                fabric=profile.fabric,
+                problem=str(error) or f"no end within {PATIENCE:g} s",
+            )
             return
         before, service.forge_trouble = service.forge_trouble, trouble
         if (before and before.status) != (trouble and trouble.status):
