@@ -144,6 +144,7 @@ def test_the_server_fills_in_the_defaults_the_models_have(kube: Kubectl) -> None
         ("target", "namespaces"),
         ("sync", "editors", "include"),
         ("sync", "editors", "exclude"),
+        ("attribution", "identities"),
         ("encryption", "recipients"),
     ):
         parent = written
