@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controller.git.commit import Person
 from controller.objects import Json, ObjectKey, Provenance, canonical, decoded
-from controller.sync.authorship import PARTS, Part, Sides, Users, author_of, parts_of
+from controller.sync.authorship import PARTS, Part, Sides, Users, author_of, parts_of, together
 from controller.sync.plan.diff import diff
 from controller.sync.plan.fieldpath import meet, render_path
 from controller.sync.plan.model import Action, Change, Deed
@@ -199,6 +199,14 @@ def test_a_file_that_is_written_at_once_is_everybodys() -> None:
     ]
     [part] = parts_of({"web.yaml": changes}, sides, {"web.yaml"})
     assert (part.users, len(part.changes), part.time) == ((ALICE, BOB), 2, 2.0)
+
+
+def test_together_everybody_is_named_and_the_last_edit_dates_it() -> None:
+    by = {"/spec/vlan": (BOB, 2.0), "/spec/size": (ALICE, 1.0)}
+    one = change(fabric(vlan=1, size=1), fabric(vlan=2, size=2), by)
+    part = together([one, whole(OTHER, Action.IMPORT, Deed("carol", 3.0))])
+    assert (part.users, part.time) == ((ALICE, BOB, "carol"), 3.0)
+    assert part.changes[KEY] == one
 
 
 def test_more_people_than_commits_share_the_last() -> None:

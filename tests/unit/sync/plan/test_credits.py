@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.objects import canonical, decoded
 from controller.sync.plan.credits import NOBODY, Credit, credit_of, makers_of
 from controller.sync.plan.fieldpath import Path, meet, parse_path
 from controller.sync.plan.model import ConflictType, Deed, FieldEdit, Pending
+from controller.sync.plan.pending import restored, stored
 from tests.support.plan import fabric, planned, situation
 
 ALICE, BOB = "alice", "bob"
@@ -109,3 +111,9 @@ def test_a_conflict_names_the_user_beside_the_manager() -> None:
     assert conflict is not None
     [field] = conflict.fields
     assert (conflict.type, field.editor, field.user) == (ConflictType.BOTH_CHANGED, "kubectl-edit", ALICE)
+
+
+def test_who_made_what_is_kept_while_it_waits_in_a_request() -> None:
+    edit = FieldEdit(parse_path(VLAN), 1, 2, manager="kubectl-edit", user=ALICE, edited_at=3.5)
+    for pending in (Pending((edit,)), Pending((), deleted=True, makers=(Deed(BOB, 4.5),))):
+        assert restored(decoded(canonical(stored(pending))), "") == pending
