@@ -8,14 +8,12 @@ from datetime import timedelta
 from itertools import chain
 
 from controller.api.meta import CONFIRM, REQUESTED_AT, NameRef
-from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule, WriteMode
+from controller.api.v1alpha1.fabric import Deletion, Fabric, FabricSpec, OnRemoval, ResourceRule
 from controller.api.v1alpha1.problems import fabric_problems
-from controller.api.v1alpha1.repository import ForgeType, VerifyMode
-from controller.api.v1alpha1.repository import Repository as RepositorySpec
 from controller.errors import Reason, StalledError
-from controller.git.forge.place import ForgePlace, check_api, place_of
 from controller.objects import Kind, ObjectKey
 from controller.sops.keys import is_recipient
+from controller.sync.gitside import Source, forge_problems, source_of
 from controller.sync.naming import field_manager
 from controller.sync.plan.fieldpath import parse_pattern
 from controller.sync.plan.model import (
@@ -65,51 +63,6 @@ class Installation:
     def reserved(self) -> frozenset[ObjectKey]:
         """The installation's own objects, which no fabric may hold."""
         return frozenset({ObjectKey("", "ConfigMap", self.controller_namespace, "tandem-install")})
-
-
-@dataclass(frozen=True, slots=True)
-class ForgeAccess:
-    """A fabric's forge, and the Secret that opens it."""
-
-    place: ForgePlace
-    secret: NameRef
-    comment_plans: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a fabric's documents are."""
-
-    url: str
-    branch: str
-    directory: str  # "" is the repository's root; never a leading or trailing slash
-    credentials: NameRef | None
-    author_name: str
-    author_email: str
-    max_bytes: int = 1 << 30
-    max_files: int = 100_000
-    verify: VerifyMode = VerifyMode.NONE
-    keys: NameRef | None = None
-    signing: NameRef | None = None
-    forge: ForgeAccess | None = None  # None: branches are all there is
-    push_branch: str = ""
-    write: WriteMode = WriteMode.PUSH
-    falls_back: bool = False  # a branch that does not take commits gets a pull request instead
-
-    @property
-    def proposes(self) -> bool:
-        """Whether live edits go to another branch than the one that is followed."""
-        return self.write is WriteMode.PULL_REQUEST or bool(self.push_branch)
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """(URL, branch): fabrics that share it hand objects over to each other."""
-        return self.url, self.branch
-
-    @property
-    def fingerprint(self) -> str:
-        """What must not change without a look at what vanishes: another URL, branch or directory."""
-        return f"{self.url}\n{self.branch}\n{self.directory}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +129,8 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
     Raises StalledError(InvalidSpec) for what only the installation can refuse, and for what no schema can say.
     """
     spec, metadata = fabric.spec, fabric.metadata
-    found = (_pattern_problems(spec), _recipient_problems(spec), _forge_problems(spec, installation))
+    of_forge = forge_problems(spec, allow_insecure=installation.allow_insecure_git)
+    found = (_pattern_problems(spec), _recipient_problems(spec), of_forge)
     if problems := [*fabric_problems(spec, plurals), *chain.from_iterable(found)]:
         raise StalledError(Reason.INVALID_SPEC, "; ".join(problems))
     namespace, name = metadata.namespace, metadata.name
@@ -185,7 +139,7 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
         name=name,
         uid=metadata.uid,
         generation=metadata.generation,
-        source=_source(spec),
+        source=source_of(spec),
         scope=_scope(spec, namespace, installation),
         rules=_rules(spec, namespace, field_manager(installation.id, namespace, name), installation),
         interval=spec.sync.interval.seconds,
@@ -201,37 +155,6 @@ def profile_of(fabric: Fabric, installation: Installation, plurals: Mapping[Kind
         identities={one.user: Identity(one.name, one.email) for one in spec.attribution.identities},
         kubeconfig=spec.target.kubeconfig_secret_ref.name if spec.target.kubeconfig_secret_ref else "",
     )
-
-
-def _source(spec: FabricSpec) -> Source:
-    repository = spec.repository
-    directory = repository.directory.strip("/")
-    return Source(
-        url=repository.url,
-        branch=repository.branch,
-        directory="" if directory in {"", "."} else directory,
-        credentials=repository.credentials_secret_ref,
-        author_name=repository.author.name,
-        author_email=repository.author.email,
-        max_bytes=repository.max_bytes,
-        max_files=repository.max_files,
-        verify=repository.verify.mode,
-        keys=repository.verify.keys_secret_ref,
-        signing=repository.sign_with_secret_ref,
-        forge=_forge(repository),
-        push_branch=repository.push_branch or "",
-        write=spec.sync.write,
-        falls_back=repository.forge is not None,
-    )
-
-
-def _forge(repository: RepositorySpec) -> ForgeAccess | None:
-    """Raises ValueError for a URL that is none of a forge's."""
-    forge = repository.forge
-    if forge is None or forge.type is ForgeType.LOCAL or forge.token_secret_ref is None:
-        return None
-    place = place_of(forge.type, repository.url, forge.api_url, repository.branch)
-    return ForgeAccess(place, forge.token_secret_ref, forge.comment_plans)
 
 
 def _scope(spec: FabricSpec, own: str, installation: Installation) -> Scope:
@@ -281,19 +204,6 @@ def _recipient_problems(spec: FabricSpec) -> Iterator[str]:
                 f"spec.encryption.recipients[{i}]: {recipient[:80]!r} is no age recipient; give the public half of an "
                 "X25519 key, age1…, as age-keygen shows it"
             )
-
-
-def _forge_problems(spec: FabricSpec, installation: Installation) -> Iterator[str]:
-    """A forge without a token, an API that no token is sent to, and a repository that no forge can have."""
-    forge = spec.repository.forge
-    if forge is not None and forge.type is not ForgeType.LOCAL and forge.token_secret_ref is None:
-        yield "spec.repository.forge.tokenSecretRef: name the Secret with the token for the forge's API"
-    try:
-        if forge is not None and forge.api_url is not None:
-            check_api(forge.api_url, allow_insecure=installation.allow_insecure_git)
-        _forge(spec.repository)
-    except ValueError as error:
-        yield str(error)
 
 
 def _rules(spec: FabricSpec, own: str, manager: str, installation: Installation) -> Rules:

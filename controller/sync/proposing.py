@@ -9,7 +9,7 @@ with one branch and one request.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -62,20 +62,26 @@ class Proposer:
         self._state = state
         self._kept = kept
         self._ending: Ending | None = None
+        self._is_blind = False  # the forge could not be asked how the request is doing
         self.finding: Finding | None = None
 
     # --- how it is doing -------------------------------------------------------------------------------------------
 
-    async def look(self, mirror: Mirror, fetch: Callable[[], Awaitable[None]]) -> None:
-        """Ask the forge, and fetch the branch again if the request is over. Raises WaitingError."""
-        request = self._state.request
+    async def look(self, mirror: Mirror) -> bool:
+        """Ask the forge. Returns whether the request is over: then the branch has to be fetched once more.
+
+        A forge that cannot be asked holds nothing else.
+        """
+        request, self._is_blind = self._state.request, False
         if request is None or not request.opened:
-            return
-        forge = await self._forge(mirror, request)
-        ending = await self._ending_of(await forge.find(request.branch), request, mirror)
-        if ending is not None:
-            await fetch()
-            self._ending = ending
+            return False
+        try:
+            forge = await self._forge(mirror, request)
+            self._ending = await self._ending_of(await forge.find(request.branch), request, mirror)
+        except WaitingError as error:
+            log.warning("the request cannot be looked at", branch=request.branch, problem=error.message)
+            self.finding, self._is_blind = Finding.of(error), True
+        return self._ending is not None
 
     async def _ending_of(self, found: Request | None, request: RequestRow, mirror: Mirror) -> Ending | None:
         """How the request came to an end; None if it did not."""
@@ -97,6 +103,7 @@ class Proposer:
         """Have branch and request say what is kept. Returns whether objects have to be planned anew."""
         state, wanted = self._state, self._kept.wanted
         if state.request is None and not wanted:
+            self.finding = None
             return False
         request, ending = self._kept.request(), self._ending
         if ending is not None:
@@ -112,7 +119,7 @@ class Proposer:
             state.unpushed |= wanted.keys()
             state.retry |= wanted.keys()
         else:
-            self.finding = None
+            self.finding = self.finding if self._is_blind else None
         return self._ending is not None
 
     async def _settle(self, mirror: Mirror, request: RequestRow, wanted: Mapping[ObjectKey, Pending], run: Run) -> None:

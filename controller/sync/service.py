@@ -7,8 +7,6 @@ pushed to is fetched again. Whatever stops it half-way, the next run finds both 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import structlog
 
 from controller.api.conditions import Finding
@@ -18,21 +16,18 @@ from controller.git.errors import ForgeRefusedError
 from controller.git.snapshot import Snapshot
 from controller.objects import ObjectKey
 from controller.store.history import Archived
-from controller.store.requests import Cause
 from controller.sync.conflicts import ConflictDesk
 from controller.sync.deciding import refuse_misread, settle_conflicts, show_conflicts, withdraw_hidden
 from controller.sync.execution import Executor, by_effect, exceptional
-from controller.sync.keeping import Kept
 from controller.sync.ledger import Ledger
 from controller.sync.lives import profile_in
 from controller.sync.minimising import minimised_changes
+from controller.sync.outgoing import Outgoing
 from controller.sync.plan.guard import Confirmed, Context
 from controller.sync.plan.model import Action, Actual, Change, Plan, Rules, Situation
 from controller.sync.plan.plan import make_plan
 from controller.sync.planning import Planner, Request
 from controller.sync.profile import Profile
-from controller.sync.proposing import Proposer
-from controller.sync.publishing import Publisher
 from controller.sync.recovery import Recovery
 from controller.sync.report import WAITING_REASONS
 from controller.sync.rivalry import Rivals
@@ -58,10 +53,8 @@ class FabricService:
         self.desk = ConflictDesk(tools.client, tools.writer, profile, tools.now, self._archive)
         self._planner = Planner(state, tools, rivals, self.desk.is_open)
         self._executor = Executor(state, ledger, tools.wall)
-        self._publisher = Publisher(tools, state, ledger, self._executor)
-        self._kept = Kept(tools, state, ledger)
-        self._proposer = Proposer(tools, state, self._kept)
         self._lookout = Lookout(tools, state, ledger)
+        self._outgoing = Outgoing(tools, state, ledger, self._executor, self._lookout)
         self.recovery = Recovery(tools, state, ledger, self._lookout)
         self._loaded = False
         self.is_running = False
@@ -111,11 +104,11 @@ class FabricService:
             await self._lookout.see(run)
             if await self.recovery.recover(run, self.desk):
                 await self.ledger.settle()
-            await self._follow_request(run)
+            await self._outgoing.follow(run)
             await self._converge(run)
-            if await self._settle_request(run):
+            if await self._outgoing.settle(run):
                 await self._converge(run)
-                await self._settle_request(run)
+                await self._outgoing.settle(run)
             await self._record(run)
         except TandemError as problem:
             run.problem = error = self.state.reach.told(problem)
@@ -149,7 +142,7 @@ class FabricService:
         if self._loaded:
             return
         await self.ledger.load()
-        await self._kept.load()
+        await self._outgoing.load()
         self.take_profile(profile_in(self.ledger.row.epoch, self.state.profile))
         resolutions, self.state.misread = await self.desk.load()
         self.state.resolutions.update(resolutions)
@@ -220,7 +213,7 @@ class FabricService:
             results.begin_again(change.key)
             self._forget_past(change)
             self._note_exception(change, run)
-        await self._kept.note(plan.changes)
+        await self._outgoing.note(plan.changes)
         await withdraw_hidden(self.desk, self.state, plan)
         await show_conflicts(self.desk, self.state, self.snapshot, plan, run)
         quiet, written = by_effect(plan.changes)
@@ -228,7 +221,7 @@ class FabricService:
             self._take_note(change, run)
         await self._executor.execute(plan.changes, results)
         if written:
-            await self._publish(written, run)
+            await self._outgoing.publish(written, run)
         await settle_conflicts(self.desk, self.state, plan, run)
 
     def _forget_past(self, change: Change) -> None:
@@ -282,46 +275,6 @@ class FabricService:
         refused = self.state.refused.get(change.key)
         return refused.field if refused is not None and refused.message == change.message else ""
 
-    async def _publish(self, written: list[Change], run: Run) -> None:
-        """Write the edits back. Somebody was faster: fetch, and plan these objects again."""
-        mirror = self._lookout.mirror
-        if run.problem is not None or mirror is None:
-            self.state.unpushed.update(change.key for change in written)
-            self.state.retry.update(change.key for change in written)
-            return
-        ready = self._publisher.ready(written, run)
-        if not ready:
-            return
-        if self._kept.is_first_choice:
-            await self._propose(ready, run, Cause.SPEC)
-            return
-        outcome = await self._publisher.publish(mirror, ready, run)
-        if outcome.refused:
-            await self._propose(outcome.refused, run, Cause.REFUSED)
-        if outcome.lost:
-            self._lookout.look_again()
-            self.state.dirty.update(change.key for change in ready)
-
-    async def _propose(self, changes: Sequence[Change], run: Run, cause: Cause) -> None:
-        self._publisher.note_written(await self._kept.take(changes, run, cause), run)
-
-    async def _follow_request(self, run: Run) -> None:
-        """How the pull request is doing, as often as the branch itself is looked at."""
-        mirror = self._lookout.mirror
-        if run.fetched and run.problem is None and mirror is not None:
-            await self._proposer.look(mirror, lambda: self._lookout.fetch(run))
-            await self._lookout.watch()
-
-    async def _settle_request(self, run: Run) -> bool:
-        """Have the pull request say what is kept for it. Returns whether there is something to plan anew."""
-        mirror = self._lookout.mirror
-        if run.problem is not None or run.guarded or mirror is None:
-            return False
-        if await self._proposer.settle(mirror, run):
-            self._lookout.look_again()
-            return True
-        return False
-
     async def _archive(self, item: Archived) -> None:
         await self._tools.store.archive.put(self.ledger.row.id, item)
 
@@ -342,7 +295,7 @@ class FabricService:
         """What the source has to say in the status."""
         if run.problem is not None:
             return Finding.of(run.problem)
-        if self.state.unpushed and (told := self._proposer.finding or self._publisher.finding) is not None:
+        if (told := self._outgoing.finding) is not None:
             return told
         if self.forge_trouble is not None:
             return Finding.of(self.forge_trouble)

@@ -24,12 +24,13 @@ from controller.git.trees import SUBMODULE, Entry
 from controller.kube.secrets import SecretReader
 from controller.settings import Bounds
 from controller.sync.declared import Blob
+from controller.sync.gitside import Source
 from controller.sync.parse.documents import Fault, FileResult, Seal
 from controller.sync.parse.ignore import TooManyPatternsError
 from controller.sync.parse.scope import IGNORE_FILE, PathRules
 from controller.sync.parsing import ParserPool
 from controller.sync.plan.model import Direction
-from controller.sync.profile import Profile, Source
+from controller.sync.profile import Profile
 from controller.sync.sealing import Key, Sealing
 from controller.sync.trust import check_signature, newest_tag
 

@@ -12,7 +12,8 @@ from controller.git.signatures import Keyring, Signed, keyring_of
 from controller.git.signing import Signer, signer_from
 from controller.git.snapshot import Snapshot
 from controller.kube.secrets import SecretReader
-from controller.sync.profile import Profile, Source
+from controller.sync.gitside import Source
+from controller.sync.profile import Profile
 
 KEYS = "spec.repository.verify.keysSecretRef"
 SIGNING = "spec.repository.signWithSecretRef"

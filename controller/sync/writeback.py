@@ -9,7 +9,7 @@ push     with a lease: never forced; somebody was faster → the caller fetches 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from controller.errors import Reason, RejectedError
 from controller.git.amend import Amendment, build_amendment
@@ -19,11 +19,12 @@ from controller.git.push import LeaseLost, Outcome, Pushed
 from controller.git.trailers import EDITED_BY, FABRIC, INSTALL, MANAGER, RUN, Trailer, commit_message, object_trailer
 from controller.objects import Kind, ObjectKey
 from controller.sync.authorship import Part, Sides, author_of, parts_of, together
+from controller.sync.fileedits import FileEdits, content_of
 from controller.sync.naming import import_path
 from controller.sync.parse.documents import DocRef, ParsedDocument, Seal
 from controller.sync.parsing import ParserPool
-from controller.sync.plan.conflicts import NEVER_IN_CLEAR, is_secret
-from controller.sync.plan.model import Action, Change
+from controller.sync.plan.conflicts import NEVER_IN_CLEAR
+from controller.sync.plan.model import Change
 from controller.sync.profile import Profile
 from controller.sync.sealing import Sealing
 from controller.sync.state import Exceptional, FabricState
@@ -60,48 +61,6 @@ class Occasion:
     subject: str = ""
     sign: Sign | None = None
     place: Amendment | None = None
-
-
-@dataclass(slots=True)
-class FileEdits:
-    """What one file is about to become: each change with the document that it replaces, None if it adds one."""
-
-    placed: list[tuple[Change, DocRef | None]] = field(default_factory=list)
-
-    @property
-    def changes(self) -> list[Change]:
-        """The changes of the file's objects."""
-        return [change for change, _ in self.placed]
-
-    @property
-    def intended(self) -> dict[DocRef, bytes | None]:
-        """What becomes of documents that are there; None: they go."""
-        return {ref: _content(change) for change, ref in self.placed if ref is not None}
-
-    @property
-    def appended(self) -> list[bytes]:
-        """The documents that are added."""
-        contents = (_content(change) for change, ref in self.placed if ref is None)
-        return [content for content in contents if content is not None]
-
-    def is_touched_by(self, part: Part) -> bool:
-        """Whether the part has any of the file's changes."""
-        return any(change.key in part.changes for change, _ in self.placed)
-
-    def up_to(self, parts: Iterable[Part]) -> FileEdits:
-        """The same with what these parts have of it."""
-        latest = {key: change for part in parts for key, change in part.changes.items()}
-        return FileEdits([(latest[change.key], ref) for change, ref in self.placed if change.key in latest])
-
-    @property
-    def removed(self) -> set[DocRef]:
-        """The documents that go."""
-        return {ref for ref, content in self.intended.items() if content is None}
-
-    @property
-    def writes_secret(self) -> bool:
-        """Whether the file gets anything of a Secret's."""
-        return any(is_secret(change.key) and change.document is not None for change in self.changes)
 
 
 async def push(mirror: Mirror, commit: str, branch: str, expected: str | None) -> Outcome:
@@ -215,7 +174,7 @@ class WriteBack:
     ) -> dict[str, FileEdits]:
         files: dict[str, FileEdits] = {}
         for change in changes:
-            content, origin = _content(change), change.origin
+            content, origin = content_of(change), change.origin
             if origin is not None and origin.blob and state.declared.knows(change.key):
                 if state.declared.files[origin.path].blob != origin.blob:
                     continue  # planned against another version of the file: it is planned again
@@ -281,11 +240,6 @@ class WriteBack:
         trailers += [Trailer(EDITED_BY, (user,)) for user in part.users if user]
         trailers += [Trailer(RUN, (occasion.run,)), Trailer(INSTALL, (self._install_id,))]
         return commit_message(occasion.subject or f"Write back {count} from {profile.fabric}", trailers)
-
-
-def _content(change: Change) -> bytes | None:
-    """What the object's document is to hold; None if there is to be none."""
-    return None if change.action is Action.REMOVE_DOCUMENT else change.document
 
 
 def _sides(state: FabricState, change: Change) -> Sides:

@@ -12,7 +12,7 @@ import pytest
 
 from controller.dev.controlplane import ControlPlane
 from tests.e2e.sync.looking import data, wait_event
-from tests.e2e.sync.manifests import CONFIG
+from tests.e2e.sync.manifests import CONFIG, config_map
 from tests.support.cli import Cli
 from tests.support.fabrics import Fabrics
 from tests.support.forges import AtGitea
@@ -273,8 +273,13 @@ def test_a_forge_that_refuses_is_told_and_nothing_is_lost(
     number = wait_open(fabrics, forged)["number"]
     fabrics.wait_condition("Ready", "True")
     assert len(forged.repository.ask("GET", f"/pulls/{number}/commits")) == 1
-    front.answers = [(401, "application/json", b'{"message":"token expired"}')]
-    fabrics.wait_handled(fabrics.request())
+    front.answers = [(503, "text/html", b"<html>down</html>")] * 200
+    fabrics.wait_condition("Ready", "False", "ForgeRefused")
+    second = forged.repository.publish({"other.yaml": config_map("other", a="b")})
+    fabrics.eventually(lambda: data(fabrics, "other") == {"a": "b"})
+    fabrics.wait_applied(second)
+    front.answers = []
+    fabrics.wait_condition("Ready", "True", deadline=SLOW)
     forged.merge(number)
     fabrics.wait_synced(revision=forged.repository.head(), deadline=SLOW)
     assert fabrics.conflicts() == []
