@@ -6,6 +6,7 @@ person did it, or the fabric says that having seen it is enough.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -98,8 +99,24 @@ def _by_deletion_rule(view: View, row: Row) -> Change:
 def _deleted_by(view: View, row: Row, deletion: Deed) -> Change:
     """A person deleted the object, and meant it, unless it comes back at once."""
     if view.facts.gone_for is not None and view.facts.gone_for < REPLACED_WITHIN:
-        return left_alone(view, Action.WAIT, row, Reason.PROGRESSING, f"deleted by {deletion.user} just now")
+        waiting = left_alone(view, Action.WAIT, row, Reason.PROGRESSING, f"deleted by {deletion.user} just now")
+        return replace(waiting, makers=(deletion,))
     return replace(_document_removed(view, row, f"deleted by {deletion.user}"), makers=(deletion,))
+
+
+def in_one_wave(changes: Sequence[Change]) -> Sequence[Change]:
+    """The changes, with people's deletions put off while one of them may still come back: guards see all or none.
+
+    Deleted with one command, objects go one after the other; each for itself, they would pass by the guards in bits.
+    """
+    if not any(change.action is Action.WAIT and change.makers for change in changes):
+        return changes
+    return [
+        replace(change, action=Action.WAIT, reason=Reason.PROGRESSING)
+        if change.action is Action.REMOVE_DOCUMENT and change.makers
+        else change
+        for change in changes
+    ]
 
 
 def _is_replaceable(view: View) -> bool:

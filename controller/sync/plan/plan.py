@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from controller.sync.plan.decide import decide
+from controller.sync.plan.deletions import in_one_wave
 from controller.sync.plan.guard import Context, guards_of
 from controller.sync.plan.model import Action, Change, Plan, Presence, Question, Rules, Situation
 from controller.sync.plan.order import in_order
@@ -49,5 +50,5 @@ def make_plan(changes: Iterable[Change], rules: Rules, context: Context) -> Plan
 
     Deterministic, whatever the order in which changes are given.
     """
-    ordered = in_order(changes)
+    ordered = in_order(in_one_wave(list(changes)))
     return Plan(ordered, guards_of(ordered, rules, context))

@@ -10,6 +10,7 @@ import pytest
 
 from controller.errors import Reason
 from controller.objects import Json, ObjectKey
+from controller.sync.plan.deletions import in_one_wave
 from controller.sync.plan.model import (
     Action,
     Change,
@@ -254,3 +255,17 @@ def test_a_removal_on_its_way_is_waited_for() -> None:
     pending = Pending((), deleted=True)
     change = planned(situation(B, B, None, target=Target.THERE, pending=pending))
     assert (change.action, change.row) == (Action.UNCHANGED, Row.GONE)
+
+
+def test_people_s_deletions_go_together() -> None:
+    """One of them may still come back: the others wait, so that a guard counts them all."""
+    deed = Deed("alice", 1.0)
+    due, fresh = (
+        planned(situation(B, B, None, target=Target.THERE, deletion=deed, gone_for=timedelta(seconds=seconds)))
+        for seconds in (2, 0.5)
+    )
+    by_rule = replace(due, makers=())
+    assert [change.action for change in in_one_wave([due, by_rule])] == [Action.REMOVE_DOCUMENT] * 2
+    held, passed, waiting = in_one_wave([due, by_rule, fresh])
+    assert (held.action, held.reason, waiting.action) == (Action.WAIT, Reason.PROGRESSING, Action.WAIT)
+    assert passed.action is Action.REMOVE_DOCUMENT, "what was observed to be gone has waited on its own"

@@ -72,14 +72,15 @@ def test_a_digest_tells_proposals_apart() -> None:
     assert len({both, digest({KEY: BOTH}, {KEY: "b2"}), digest({KEY: Pending((VLAN,))}, {KEY: "b1"}), ""}) == 4
 
 
+NUMBERS = st.integers(-(2**53), 2**53)  # as JSON holds them
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
 SEGMENTS = (
     st.text(max_size=5)
-    | st.builds(lambda name, value: Keys(((name, value),)), st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.integers())
+    | st.builds(lambda name, value: Keys(((name, value),)), st.from_regex(r"[a-z]{1,5}", fullmatch=True), NUMBERS)
     | st.builds(Item, st.text(max_size=5))
 )
 PATHS = st.lists(SEGMENTS, max_size=3).map(tuple)
