@@ -21,11 +21,10 @@ import structlog
 from controller.kube.projection import CachedObject, revision
 from controller.kube.watch import Change
 from controller.objects import Json, ObjectKey, decoded
-from controller.sync.plan.credits import Credit
 from controller.sync.plan.diff import diff
 from controller.sync.plan.editors import is_program
 from controller.sync.plan.fieldpath import Item, Path, render_path
-from controller.sync.plan.model import Deed, FieldEdit
+from controller.sync.plan.model import Credit, Deed, FieldEdit
 from controller.sync.plan.schema import Schema
 from controller.sync.reviews import Operation, Review, digest_of, digest_of_count, review_of
 

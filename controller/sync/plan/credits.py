@@ -7,24 +7,9 @@ the paths that it changed from whoever had them before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from controller.sync.plan.fieldpath import Path, meet
-from controller.sync.plan.model import Deed
-
-
-@dataclass(frozen=True, slots=True)
-class Credit:
-    """One write: who made it ("": nobody is known), the paths that it changed, and when, in seconds since 1970.
-
-    `version` is the object's resourceVersion after it, as a number. The path () is the whole object: its creation.
-    """
-
-    user: str
-    paths: tuple[Path, ...]
-    version: int
-    time: float = 0.0
-
+from controller.sync.plan.model import Credit, Deed
 
 NOBODY = Credit("", (), 0)
 

@@ -17,7 +17,6 @@ from controller.errors import Reason
 from controller.objects import Base, Json, Kind, ObjectKey, Provenance
 
 if TYPE_CHECKING:
-    from controller.sync.plan.credits import Credit
     from controller.sync.plan.fieldpath import Path
     from controller.sync.plan.schema import Schema
 
@@ -272,6 +271,19 @@ class Deed:
 
     user: str
     time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """One write: who made it ("": nobody is known), the paths that it changed, and when, in seconds since 1970.
+
+    `version` is the object's resourceVersion after it, as a number. The path () is the whole object: its creation.
+    """
+
+    user: str
+    paths: tuple[Path, ...]
+    version: int
+    time: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.objects import canonical, decoded
-from controller.sync.plan.credits import NOBODY, Credit, credit_of, makers_of
+from controller.sync.plan.credits import NOBODY, credit_of, makers_of
 from controller.sync.plan.fieldpath import Path, meet, parse_path
-from controller.sync.plan.model import ConflictType, Deed, FieldEdit, Pending
+from controller.sync.plan.model import ConflictType, Credit, Deed, FieldEdit, Pending
 from controller.sync.plan.pending import restored, stored
 from tests.support.plan import fabric, planned, situation
 
