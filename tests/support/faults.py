@@ -343,9 +343,10 @@ def _passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 
 
 def _reset(stream: _Stream) -> None:
-    socket = stream.transport.get_extra_info("socket")
-    if socket is not None and not stream.transport.is_closing():
-        socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))  # a RST instead of a FIN
+    with suppress(AttributeError):  # of a TLS transport whose connection ended this moment: it has no protocol any more
+        socket = stream.transport.get_extra_info("socket")
+        if socket is not None and not stream.transport.is_closing():
+            socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))  # a RST instead of a FIN
     stream.transport.abort()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.e2e.sync.manifests import DEPLOYMENT, config_map
 from tests.support.audit import AuditLog
 from tests.support.cli import Cli
 from tests.support.fabrics import DEADLINE, Fabrics
-from tests.support.kubectl import Kubectl
+from tests.support.kubectl import Kubectl, KubectlError
 from tests.support.repository import Repository
 
 Json = dict[str, Any]
@@ -56,7 +57,8 @@ def kinds(controlplane: ControlPlane) -> Iterator[None]:
     for name in KINDS:
         for item in kubectl.json("get", name, "--all-namespaces")["items"]:
             place = kubectl.within(item["metadata"]["namespace"])
-            place.patch(name, item["metadata"]["name"], {"metadata": {"finalizers": None}})
+            with suppress(KubectlError):  # its namespace goes at the same time; what is left would hold the next line
+                place.patch(name, item["metadata"]["name"], {"metadata": {"finalizers": None}})
     kubectl("delete", "crd", *KINDS, timeout=120)
 
 
