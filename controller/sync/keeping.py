@@ -9,7 +9,7 @@ What is kept is written down before anything of it is pushed. `proposing.py` mak
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -19,13 +19,11 @@ from controller.store.requests import Cause, PendingRow, RequestRow
 from controller.sync.execution import touches_git
 from controller.sync.ledger import Ledger
 from controller.sync.naming import request_branch
-from controller.sync.plan.model import Action, Change, Pending
+from controller.sync.plan.model import Change, Pending
 from controller.sync.plan.pending import proposed, restored, standing, stored
 from controller.sync.run import Run
 from controller.sync.state import FabricState
 from controller.sync.tools import Tools
-
-_LEFT_ALONE = frozenset({Action.SKIP, Action.WAIT, Action.CONFLICT})
 
 log = structlog.get_logger(__name__)
 
@@ -65,12 +63,12 @@ class Kept:
             log.info("edits are taken out of their request", fabric=self._state.profile.fabric, branch=request.branch)
             await self.drop([key for key, pending in self._state.pending.items() if not pending.rejected])
 
-    async def take(self, changes: Sequence[Change], run: Run, cause: Cause) -> list[Change]:
+    async def take(self, changes: Sequence[Change], run: Run) -> list[Change]:
         """Keep what these changes would write to Git. Returns those that were not kept so before."""
         state = self._state
         fresh = {change.key: proposed(change) for change in changes}
         new = {key: pending for key, pending in fresh.items() if state.pending.get(key) != pending}
-        request = state.request or self._new_request(cause)
+        request = self.request()
         async with self._tools.store.transaction():
             await self._write(new)
             await self._tools.store.requests.save(self._ledger.row.id, request)
@@ -88,7 +86,7 @@ class Kept:
         gone: list[ObjectKey] = []
         for change in changes:
             before = state.pending.get(change.key)
-            if before is None or change.action in _LEFT_ALONE or touches_git(change):
+            if before is None or change.is_left_alone or touches_git(change):
                 continue
             after = standing(before, change)
             if after is None:
@@ -101,7 +99,7 @@ class Kept:
         state.pending |= kept
         await self.forget(gone)
 
-    async def forget(self, keys: Sequence[ObjectKey]) -> None:
+    async def forget(self, keys: Collection[ObjectKey]) -> None:
         """These edits wait no longer."""
         await self._tools.store.requests.drop_edits(self._ledger.row.id, keys)
         for key in keys:
@@ -124,8 +122,9 @@ class Kept:
 
     def request(self) -> RequestRow:
         """The record of the request; a new one is not written down yet."""
-        is_first = self._state.profile.source.proposes
-        return self._state.request or self._new_request(Cause.SPEC if is_first else Cause.REFUSED)
+        source = self._state.profile.source
+        cause = Cause.SPEC if source.proposes else Cause.REFUSED
+        return self._state.request or RequestRow(source.url, source.branch, self._branch(), cause)
 
     async def record(self, request: RequestRow) -> RequestRow:
         """Write down how far the request is."""
@@ -137,10 +136,6 @@ class Kept:
     async def _write(self, edits: Mapping[ObjectKey, Pending]) -> None:
         rows = {key: PendingRow(stored(pending), pending.rejected) for key, pending in edits.items()}
         await self._tools.store.requests.save_edits(self._ledger.row.id, rows)
-
-    def _new_request(self, cause: Cause) -> RequestRow:
-        source = self._state.profile.source
-        return RequestRow(source.url, source.branch, self._branch(), cause)
 
     def _branch(self) -> str:
         profile = self._state.profile

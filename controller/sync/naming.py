@@ -11,13 +11,14 @@ import re
 from controller.objects import ObjectKey
 from controller.sync.plan.editors import FABRIC_PREFIX
 
+REQUEST_PREFIX = "tandem/"  # of the branches of pull requests
 MANAGER_BYTES = 128  # the API server refuses longer field manager names
 _UNSAFE = re.compile(rb"[^a-z0-9.\-]")
 
 
 def installation_prefix(install_id: str) -> str:
     """How the field managers of one installation's fabrics begin: `tandem:<install id, 4 hex>:`."""
-    return f"{FABRIC_PREFIX}{install_id.replace('-', '')[:4]}:"
+    return f"{FABRIC_PREFIX}{_short(install_id)}:"
 
 
 def field_manager(install_id: str, namespace: str, fabric: str) -> str:
@@ -31,7 +32,17 @@ def field_manager(install_id: str, namespace: str, fabric: str) -> str:
 
 def request_branch(install_id: str, namespace: str, fabric: str) -> str:
     """The branch of a fabric's pull request: `tandem/<namespace>/<fabric>-<install id, 4 hex>`."""
-    return f"tandem/{namespace}/{fabric}-{install_id.replace('-', '')[:4]}"
+    return f"{REQUEST_PREFIX}{namespace}/{fabric}-{_short(install_id)}"
+
+
+def write_back_title(count: int, fabric: str) -> str:
+    """The subject of commits and pull requests that carry `count` objects' edits of a fabric (`<namespace>/<name>`)."""
+    return f"Write back {'1 object' if count == 1 else f'{count} objects'} from {fabric}"
+
+
+def _short(install_id: str) -> str:
+    """What tells installations apart where there is little room."""
+    return install_id.replace("-", "")[:4]
 
 
 def escaped_component(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from controller.api.conditions import Finding
-from controller.store.requests import Cause
 from controller.sync.execution import Executor
 from controller.sync.keeping import Kept
 from controller.sync.ledger import Ledger
@@ -52,11 +51,11 @@ class Outgoing:
         if not ready:
             return
         if self._kept.is_first_choice:
-            await self._propose(ready, run, Cause.SPEC)
+            await self._propose(ready, run)
             return
         outcome = await self._publisher.publish(mirror, ready, run)
         if outcome.refused:
-            await self._propose(outcome.refused, run, Cause.REFUSED)
+            await self._propose(outcome.refused, run)
         if outcome.lost:
             self._lookout.look_again()
             state.dirty.update(change.key for change in ready)
@@ -78,5 +77,5 @@ class Outgoing:
             return True
         return False
 
-    async def _propose(self, changes: Sequence[Change], run: Run, cause: Cause) -> None:
-        self._publisher.note_written(await self._kept.take(changes, run, cause), run)
+    async def _propose(self, changes: Sequence[Change], run: Run) -> None:
+        self._publisher.note_written(await self._kept.take(changes, run), run)

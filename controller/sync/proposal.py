@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from controller.git.forge.model import Proposal
 from controller.objects import ObjectKey
+from controller.sync.naming import write_back_title
 from controller.sync.plan.fieldpath import render_path
 from controller.sync.plan.model import Pending
 
@@ -30,7 +31,7 @@ def proposal_of(fabric: str, branch: str, wanted: Mapping[ObjectKey, Pending], *
         f"Merged, in whatever way, `{branch}` says what the cluster says. Closed without being merged, or with its "
         "branch deleted, each object becomes a conflict for somebody to decide.",
     ]
-    return Proposal(f"Write back {count} from {fabric}", "\n".join(lines))
+    return Proposal(write_back_title(len(wanted), fabric), "\n".join(lines))
 
 
 def _objects(wanted: Mapping[ObjectKey, Pending]) -> Iterator[str]:

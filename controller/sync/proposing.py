@@ -28,13 +28,14 @@ from controller.objects import ObjectKey
 from controller.store.requests import Cause, RequestRow, RequestStep
 from controller.sync.keeping import Kept
 from controller.sync.plan.conflicts import hidden
-from controller.sync.plan.model import Action, Change, Pending, Presence
+from controller.sync.plan.model import Action, Change, Declared, Pending, Presence
 from controller.sync.plan.pending import digest, document, is_part
 from controller.sync.proposal import proposal_of
+from controller.sync.publishing import drafted
 from controller.sync.run import Run
-from controller.sync.state import Exceptional, FabricState
+from controller.sync.state import FabricState
 from controller.sync.tools import Tools
-from controller.sync.writeback import Draft, Occasion, push
+from controller.sync.writeback import Draft, push
 
 LEASE_TRIES = 4  # pushes of one amendment, when others push to the request's branch at the same time
 
@@ -131,16 +132,15 @@ class Proposer:
             return
         said = digest(wanted, {key: side.origin.blob for key, side in declared.items() if side.origin})
         if request.digest != said:
-            changes = [self._change(key, pending) for key, pending in wanted.items()]
+            changes = [self._change(key, pending, declared[key]) for key, pending in wanted.items()]
             request = await self._amend(mirror, request, changes, said, run)
         if request.step is RequestStep.PUSHED:
             await self._open(mirror, request, wanted, run)
 
-    def _change(self, key: ObjectKey, pending: Pending) -> Change:
+    def _change(self, key: ObjectKey, pending: Pending, declared: Declared) -> Change:
         """What the request does to one object's document."""
         state = self._state
         base = state.bases.get(key)
-        declared = state.declared.declared(key, base)
         made = next((edit.new["apiVersion"] for edit in pending.edits if edit.path == ()), "")
         api_version = declared.api_version or (base.api_version if base else made)
         actual = state.view.actual(key, api_version)
@@ -192,29 +192,17 @@ class Proposer:
         self, mirror: Mirror, request: RequestRow, head: str, changes: Sequence[Change], run: Run
     ) -> Draft | None:
         """The commit that says what is kept; objects that cannot be written are told, and kept no longer."""
-        state, tools = self._state, self._tools
+        state = self._state
         if not state.seen_commit:
             raise BranchNotFoundError(
                 f"{request.url} has no branch {request.base_branch} that a request could go into; push a first commit"
             )
         known = (commit for commit in (request.prepared, request.commit) if commit and head)
         ours = next((one for one in known if mirror.snapshot.has(one) and mirror.snapshot.is_ancestor(one, head)), "")
-        signer = await tools.trust.signer(state.profile)
-        occasion = Occasion(
-            run.id,
-            int(tools.wall()),
-            run.commit_subject,
-            None if signer is None else signer.sign,
-            Amendment(state.seen_commit, head, ours),
-        )
-        draft, failed = await tools.writeback.draft(state, mirror, changes, occasion)
-        await self._give_up(failed, run)
+        place = Amendment(state.seen_commit, head, ours)
+        draft, failed = await drafted(self._tools, state, mirror, changes, run, place)
+        await self._kept.forget(failed)
         return draft
-
-    async def _give_up(self, failed: Mapping[ObjectKey, Exceptional], run: Run) -> None:
-        self._state.exceptions.update(failed)
-        run.results.failed.update(failed)
-        await self._kept.forget(list(failed))
 
     async def _open(self, mirror: Mirror, request: RequestRow, wanted: Mapping[ObjectKey, Pending], run: Run) -> None:
         """Have the forge show the request. One that was ended meanwhile is not opened again."""

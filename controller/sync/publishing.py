@@ -9,6 +9,7 @@ from typing import Protocol
 
 from controller.api.conditions import Finding
 from controller.errors import Reason, WaitingError
+from controller.git.amend import Amendment
 from controller.git.mirror import Mirror
 from controller.git.push import LeaseLost, Pushed, Refused
 from controller.objects import Base, ObjectKey, Provenance, canonical, decoded
@@ -42,6 +43,27 @@ class Published:
     refused: tuple[Change, ...] = ()
 
 
+async def drafted(
+    tools: Tools,
+    state: FabricState,
+    mirror: Mirror,
+    changes: Sequence[Change],
+    run: Publication,
+    place: Amendment | None = None,
+) -> tuple[Draft | None, frozenset[ObjectKey]]:
+    """The run's commit of these changes, and the objects that could not be written, which are told.
+
+    `place`: what it follows, for a pull request. None if nothing is left to commit. Raises WaitingError.
+    """
+    signer = await tools.trust.signer(state.profile)
+    sign = None if signer is None else signer.sign
+    occasion = Occasion(run.id, int(tools.wall()), run.commit_subject, sign, place)
+    draft, failed = await tools.writeback.draft(state, mirror, changes, occasion)
+    state.exceptions.update(failed)
+    run.results.failed.update(failed)
+    return draft, frozenset(failed)
+
+
 class Publisher:
     """Publishes the edits of one fabric. `finding` is what the last push had to say, None when it went well."""
 
@@ -59,12 +81,7 @@ class Publisher:
     async def publish(self, mirror: Mirror, changes: Sequence[Change], run: Publication) -> Published:
         """Write the changes to the branch, or say why not. Raises WaitingError when the remote cannot be reached."""
         state, now = self._state, self._tools.wall()
-        signer = await self._tools.trust.signer(state.profile)
-        sign = None if signer is None else signer.sign
-        occasion = Occasion(run.id, int(now), run.commit_subject, sign)
-        draft, failed = await self._tools.writeback.draft(state, mirror, changes, occasion)
-        state.exceptions.update(failed)
-        run.results.failed.update(failed)
+        draft, _ = await drafted(self._tools, state, mirror, changes, run)
         if draft is None:
             return Published()
         if draft.commit == state.seen_commit:  # the documents hold it already: there is nothing to push

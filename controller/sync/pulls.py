@@ -20,6 +20,7 @@ from controller.git.errors import ForgeRefusedError
 from controller.git.forge.model import Forge, Request
 from controller.objects import ObjectKey
 from controller.runtime.agenda import backoff
+from controller.sync.naming import REQUEST_PREFIX
 from controller.sync.profile import Profile
 from controller.sync.pullplan import Planned, plan_request
 from controller.sync.service import FabricService
@@ -28,7 +29,6 @@ from controller.sync.tools import Tools
 MOST_REQUESTS = 20  # of one fabric, the newest
 AT_ONCE = 4  # fabrics whose forges are spoken to; only one plan is made at a time
 PATIENCE = 300.0  # seconds for one look, after which others have their turn
-OWN_PREFIX = "tandem/"  # of the branches that Tandem proposes by itself
 
 _OF_ONE_REQUEST = frozenset({404, 409, 410, 422, 423})
 """Answers that say nothing about other requests: it was closed, moved or locked meanwhile."""
@@ -190,5 +190,5 @@ async def _nowhere(branch: str) -> str | None:
 
 def _is_own(request: Request, profile: Profile) -> bool:
     """Whether it was opened by this installation or another one: those say by themselves what they are about."""
-    ours = request.branch.startswith(OWN_PREFIX) or request.branch == profile.source.push_branch
+    ours = request.branch.startswith(REQUEST_PREFIX) or request.branch == profile.source.push_branch
     return ours and not request.fork

@@ -37,7 +37,6 @@ from controller.sync.state import FabricState
 from controller.sync.tools import Tools
 
 ROUNDS = 8  # of planning in one run; what still moves then is planned by the next run
-_LEFT_ALONE = frozenset({Action.SKIP, Action.WAIT, Action.CONFLICT})
 
 log = structlog.get_logger(__name__)
 
@@ -229,7 +228,7 @@ class FabricService:
         state, key = self.state, change.key
         state.exceptions.pop(key, None)
         state.conflicts.pop(key, None)
-        if change.action in _LEFT_ALONE:
+        if change.is_left_alone:
             state.left_alone.add(key)
         else:
             state.left_alone.discard(key)
@@ -244,7 +243,7 @@ class FabricService:
     def _take_note(self, change: Change, run: Run) -> None:
         """A change without an effect on either side: a base that moves, or an object that is left alone."""
         key = change.key
-        if change.action in _LEFT_ALONE:
+        if change.is_left_alone:
             return
         if change.action is Action.FORGET:
             self.ledger.forget(key)

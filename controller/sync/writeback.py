@@ -20,7 +20,7 @@ from controller.git.trailers import EDITED_BY, FABRIC, INSTALL, MANAGER, RUN, Tr
 from controller.objects import Kind, ObjectKey
 from controller.sync.authorship import Part, Sides, author_of, parts_of, together
 from controller.sync.fileedits import FileEdits, content_of
-from controller.sync.naming import import_path
+from controller.sync.naming import import_path, write_back_title
 from controller.sync.parse.documents import DocRef, ParsedDocument, Seal
 from controller.sync.parsing import ParserPool
 from controller.sync.plan.conflicts import NEVER_IN_CLEAR
@@ -228,7 +228,6 @@ class WriteBack:
 
     def _message(self, profile: Profile, part: Part, occasion: Occasion) -> str:
         changes = part.changes.values()
-        count = "1 object" if len(changes) == 1 else f"{len(changes)} objects"
         trailers = [Trailer(FABRIC, (profile.fabric,))]
         for change in changes:
             name = f"{change.key.namespace}/{change.key.name}" if change.key.namespace else change.key.name
@@ -239,7 +238,7 @@ class WriteBack:
         trailers += [Trailer(MANAGER, (manager,)) for manager in managers]
         trailers += [Trailer(EDITED_BY, (user,)) for user in part.users if user]
         trailers += [Trailer(RUN, (occasion.run,)), Trailer(INSTALL, (self._install_id,))]
-        return commit_message(occasion.subject or f"Write back {count} from {profile.fabric}", trailers)
+        return commit_message(occasion.subject or write_back_title(len(changes), profile.fabric), trailers)
 
 
 def _sides(state: FabricState, change: Change) -> Sides:

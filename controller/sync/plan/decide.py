@@ -37,7 +37,6 @@ APPLY: Final = "tandem.dev/apply"
 
 # A change of these kinds leaves both sides as they are, whoever else manages the object.
 _HARMLESS = frozenset({Action.UNCHANGED, Action.SKIP, Action.WAIT, Action.IGNORE, Action.FORGET, Action.MOVE_BASE})
-_UNSETTLED = frozenset({Action.CONFLICT, Action.SKIP, Action.WAIT})
 
 
 def decide(view: View) -> Change | Question:
@@ -46,7 +45,7 @@ def decide(view: View) -> Change | Question:
     if isinstance(result, Question):
         return result
     change = completed(view, _heeding_fights(view, _heeding_refusals(view, _heeding_rivals(view, result))))
-    return replace(change, resolved=view.facts.open_conflict and change.action not in _UNSETTLED)
+    return replace(change, resolved=view.facts.open_conflict and not change.is_left_alone)
 
 
 def _row_change(view: View) -> Change | Question:

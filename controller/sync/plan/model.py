@@ -398,6 +398,11 @@ class Change:
     makers: tuple[Deed, ...] = ()  # who made or deleted the object that is written or removed as a whole, if known
 
     @property
+    def is_left_alone(self) -> bool:
+        """Whether the object stays as it is on both sides, and is not in step for all that is known."""
+        return self.action in _LEFT_ALONE
+
+    @property
     def is_telling(self) -> bool:
         """Whether there is anything to tell of it: it is neither in step nor nobody's business."""
         return self.action not in {Action.UNCHANGED, Action.IGNORE}
@@ -408,6 +413,7 @@ class Change:
         return self.intended is not None or self.document is not None or self.action in _REMOVING
 
 
+_LEFT_ALONE = frozenset({Action.SKIP, Action.WAIT, Action.CONFLICT})
 _REMOVING = frozenset({Action.PRUNE, Action.REMOVE_DOCUMENT})
 
 
