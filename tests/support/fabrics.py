@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import secrets
@@ -51,6 +52,15 @@ class Fabrics:
     def apply(self, url: str, name: str = NAME, annotations: Mapping[str, str] | None = None, **spec: Any) -> None:
         """Make the Fabric, or change it to this spec."""
         self.kubectl.apply(json.dumps(fabric(url, name, annotations, **spec)), "--server-side")
+
+    def give_secret(self, name: str = "git", /, **values: str | bytes) -> dict[str, str]:
+        """Have a Secret beside the Fabric hold exactly these values; the reference to it."""
+        whole = {key: value if isinstance(value, bytes) else value.encode() for key, value in values.items()}
+        encoded = {key: base64.b64encode(value).decode() for key, value in whole.items()}
+        self.kubectl.apply(
+            json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded})
+        )
+        return {"name": name}
 
     def get(self, name: str = NAME) -> Json:
         """The Fabric as the API server shows it."""

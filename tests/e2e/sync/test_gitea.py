@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 from collections.abc import Iterator
@@ -46,14 +45,6 @@ def serve(tandem: Tandem) -> Iterator[Serve]:
         yield serve
 
 
-def give_secret(fabrics: Fabrics, name: str = "git", **values: str) -> dict[str, str]:
-    """Have the Secret hold exactly these values; the reference to it."""
-    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded}
-    fabrics.kubectl.apply(json.dumps(body))
-    return {"name": name}
-
-
 @pytest.mark.parametrize("way", ["http", "ssh"])
 def test_both_ways_also_past_a_protected_branch(
     way: str, tandem: Tandem, fabrics: Fabrics, gitea: Gitea, owner: str, forged: GiteaRepository
@@ -66,7 +57,7 @@ def test_both_ways_also_past_a_protected_branch(
         key = new_key()
         forged.add_key(key)
         url, values = forged.ssh_url, {"identity": key.private, "known_hosts": gitea.known_hosts}
-    fabrics.apply(url, repository={"credentialsSecretRef": give_secret(fabrics, **values)})
+    fabrics.apply(url, repository={"credentialsSecretRef": fabrics.give_secret(**values)})
     fabrics.wait_synced(revision=first)
     second = forged.publish({"cm.yaml": CONFIG.replace("big", "huge")})
     fabrics.wait_synced(revision=second)
@@ -95,13 +86,13 @@ def test_a_revoked_token_is_told_and_a_new_one_is_taken_up(
 ) -> None:
     old = gitea.create_token(owner, "old")
     first = forged.publish({"cm.yaml": CONFIG})
-    credentials = {"credentialsSecretRef": give_secret(fabrics, username=owner, password=old)}
+    credentials = {"credentialsSecretRef": fabrics.give_secret(username=owner, password=old)}
     fabrics.apply(forged.url, repository=credentials)
     fabrics.wait_synced(revision=first)
     gitea.revoke_token(owner, "old")
     fabrics.wait_condition("Ready", "False", "AuthenticationFailed", deadline=SLOW)
     new = gitea.create_token(owner, "new")
-    give_secret(fabrics, bearerToken=new)
+    fabrics.give_secret(bearerToken=new)
     second = forged.publish({"cm.yaml": CONFIG.replace("big", "huge")})
     fabrics.wait_synced(revision=second, deadline=SLOW)
     fabrics.kubectl.patch("configmap", "web", {"data": {"color": "green"}})
@@ -119,9 +110,9 @@ def test_gitea_tells_of_a_push_and_of_our_own_only_once(
     fabrics.apply(
         forged.url,
         repository={
-            "credentialsSecretRef": give_secret(fabrics, username=owner, password=gitea.create_token(owner, "tandem")),
-            "hookSecretRef": give_secret(fabrics, "hook", token=TOKEN),
-            "signWithSecretRef": give_secret(fabrics, "signer", identity=gitea.trusted_key.private),
+            "credentialsSecretRef": fabrics.give_secret(username=owner, password=gitea.create_token(owner, "tandem")),
+            "hookSecretRef": fabrics.give_secret("hook", token=TOKEN),
+            "signWithSecretRef": fabrics.give_secret("signer", identity=gitea.trusted_key.private),
         },
         sync=HOUR,
     )

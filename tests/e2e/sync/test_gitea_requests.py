@@ -46,18 +46,11 @@ def front(gitea: Gitea) -> Iterator[WebFront]:
         yield front
 
 
-def secret(fabrics: Fabrics, name: str, **values: str) -> dict[str, str]:
-    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded}
-    fabrics.kubectl.apply(json.dumps(body))
-    return {"name": name}
-
-
 def begin(fabrics: Fabrics, forged: AtGitea, api: str = "", token: str = "", **spec: Any) -> str:
     """The Fabric in step with the repository; the commit."""
     first = forged.repository.publish({"cm.yaml": CONFIG})
-    forge = {"type": "Gitea", "tokenSecretRef": secret(fabrics, "forge", token=token or forged.token)}
-    credentials = secret(fabrics, "git", username=forged.author, password=forged.token)
+    forge = {"type": "Gitea", "tokenSecretRef": fabrics.give_secret("forge", token=token or forged.token)}
+    credentials = fabrics.give_secret("git", username=forged.author, password=forged.token)
     fabrics.apply(
         forged.repository.url,
         repository={
@@ -170,7 +163,7 @@ def test_a_merge_is_known_by_the_hook_and_what_a_reviewer_changed_counts(
     tandem: Tandem, fabrics: Fabrics, forged: AtGitea
 ) -> None:
     """Nothing polls. The reviewer changed another field on the request's branch before merging it."""
-    hook = {"hookSecretRef": secret(fabrics, "hook", token=TOKEN)}
+    hook = {"hookSecretRef": fabrics.give_secret("hook", token=TOKEN)}
     with serving(tandem.launch) as serve:
         serve.wait_ready()
         begin(fabrics, forged, sync={"interval": "1h", "batchWindow": "0s", "write": "PullRequest"})
@@ -268,7 +261,7 @@ def test_a_forge_that_refuses_is_told_and_nothing_is_lost(
     assert "403" in told
     assert may_not not in json.dumps(fabrics.get()) + tandem.logs(lines=10_000)
     fabrics.eventually(lambda: len(forged.repository.ask("GET", "/branches")) == 2)
-    secret(fabrics, "forge", token=forged.token)
+    fabrics.give_secret("forge", token=forged.token)
     front.answers = [(500, "text/html", b"<html>down</html>"), (200, "text/html", b"<html>hello</html>")]
     number = wait_open(fabrics, forged)["number"]
     fabrics.wait_condition("Ready", "True")

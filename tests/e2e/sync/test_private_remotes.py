@@ -3,7 +3,6 @@ fabric its own trust, and on again by itself once the Secret is right."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -43,13 +42,7 @@ def shell(git_server: GitServer, tmp_path: Path, key: SshKey) -> Iterator[SshGit
 
 def give_secret(fabrics: Fabrics, values: Mapping[str, str | bytes], name: str = "git") -> None:
     """Have the Secret hold exactly these values."""
-    encoded = {
-        key: base64.b64encode(value if isinstance(value, bytes) else value.encode()).decode()
-        for key, value in values.items()
-    }
-    fabrics.kubectl.apply(
-        json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded})
-    )
+    fabrics.give_secret(name, **values)
 
 
 def wait_said(fabrics: Fabrics, reason: str, text: str = "", name: str = "demo") -> None:

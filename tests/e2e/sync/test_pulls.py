@@ -13,7 +13,6 @@ import pytest
 from controller.dev.gitserver import GitServer
 from tests.e2e.sync.looking import data
 from tests.e2e.sync.manifests import CONFIG
-from tests.e2e.sync.test_gitea import give_secret
 from tests.support.audit import AuditLog
 from tests.support.fabrics import Fabrics
 from tests.support.forges import AtGitea, AtGitHub
@@ -52,8 +51,8 @@ def serve(tandem: Tandem) -> Iterator[Serve]:
 def watch(fabrics: Fabrics, at: AtGitea, files: dict[str, str], **spec: Any) -> None:
     """Have a Fabric of the repository, with these files, put plans on its requests."""
     base = at.repository.publish(files)
-    forge = {"type": "Gitea", "tokenSecretRef": give_secret(fabrics, "forge", token=at.token), "commentPlans": True}
-    git = give_secret(fabrics, "git", username=at.author, password=at.token)
+    forge = {"type": "Gitea", "tokenSecretRef": fabrics.give_secret("forge", token=at.token), "commentPlans": True}
+    git = fabrics.give_secret("git", username=at.author, password=at.token)
     repository = {"credentialsSecretRef": git, "forge": forge, **spec.pop("repository", {})}
     fabrics.apply(at.repository.url, repository=repository, **spec)
     fabrics.wait_synced(revision=base)
@@ -168,7 +167,7 @@ def test_a_request_from_a_fork_shows_no_values(
 
 
 def test_a_webhook_tells_of_a_request(tandem: Tandem, serve: Serve, fabrics: Fabrics, at: AtGitea) -> None:
-    hook = give_secret(fabrics, "hook", token=HOOK_TOKEN)
+    hook = fabrics.give_secret("hook", token=HOOK_TOKEN)
     watch(fabrics, at, {"cm.yaml": CONFIG}, repository={"hookSecretRef": hook}, sync={"interval": "1h"})
     hooks = f"http://127.0.0.1:{serve.port}/hooks/gitea/{fabrics.namespace}/demo"
     at.repository.add_hook(hooks, HOOK_TOKEN, ("pull_request", "pull_request_sync"))
@@ -182,7 +181,7 @@ def test_a_webhook_tells_of_a_request(tandem: Tandem, serve: Serve, fabrics: Fab
 def test_a_forge_that_refuses_is_told_and_taken_up_again(tandem: Tandem, fabrics: Fabrics, at: AtGitea) -> None:
     """What is applied and pushed goes on meanwhile; the Secret is read again by itself."""
     watch(fabrics, at, {"cm.yaml": CONFIG})
-    fabrics.patch({"repository": {"forge": {"tokenSecretRef": give_secret(fabrics, "other", token="0" * 40)}}})
+    fabrics.patch({"repository": {"forge": {"tokenSecretRef": fabrics.give_secret("other", token="0" * 40)}}})
     said = fabrics.wait_condition("SourceReady", "False", "ForgeRefused", deadline=SLOW)["message"]
     assert "was answered 401" in said
     assert "0" * 40 not in json.dumps(fabrics.get()) + json.dumps(fabrics.events()) + tandem.logs(lines=10_000)
@@ -190,7 +189,7 @@ def test_a_forge_that_refuses_is_told_and_taken_up_again(tandem: Tandem, fabrics
     fabrics.eventually(lambda: data(fabrics, "web") == {"color": "blue", "size": "huge"})
     at.commit_on("bigger", "more.yaml", API)
     number = at.propose("bigger")
-    give_secret(fabrics, "other", token=at.token)
+    fabrics.give_secret("other", token=at.token)
     fabrics.eventually(lambda: "1 object: 1 create" in plans(at, number), deadline=SLOW)
     fabrics.wait_synced(revision=base, deadline=SLOW)
 
@@ -200,7 +199,7 @@ def test_at_github_too(tandem: Tandem, fabrics: Fabrics, github: GitHub, git_ser
     at = AtGitHub.new(github, app=True)
     repository = Repository(git_server, f"{OWNER}/{at.name}", tmp_path / "clone")
     base = repository.publish({"cm.yaml": CONFIG})
-    forge = {"type": "GitHub", "apiURL": github.url, "tokenSecretRef": give_secret(fabrics, "forge", token=TOKEN)}
+    forge = {"type": "GitHub", "apiURL": github.url, "tokenSecretRef": fabrics.give_secret("forge", token=TOKEN)}
     fabrics.apply(repository.url, repository={"forge": {**forge, "commentPlans": True}})
     fabrics.wait_synced(revision=base)
     at.commit_on("bigger", "cm.yaml", CONFIG)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import secrets
 import time
@@ -103,11 +101,7 @@ def grow_old(path: Path) -> None:
 
 
 def give_password(fabrics: Fabrics, password: str) -> None:
-    values = {"username": "ada", "password": password}
-    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-    fabrics.kubectl.apply(
-        json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "git"}, "data": encoded})
-    )
+    fabrics.give_secret(username="ada", password=password)
 
 
 def test_mirrors_that_nobody_uses_make_room_and_are_fetched_again(
