@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import ssl
-import urllib.error
-import urllib.request
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
+
+import urllib3
 
 from controller.api.meta import API_VERSION
 
@@ -33,13 +33,16 @@ class Api:
         config = json.loads(kubeconfig.read_text())
         cluster = config["clusters"][0]["cluster"]
         authority = b64decode(cluster["certificate-authority-data"]).decode()
-        self._trust = ssl.create_default_context(cadata=authority)
         self._server = cluster["server"]
         self._headers = {
             "Authorization": f"Bearer {config['users'][0]['user']['token']}",
             "Accept": "application/json",
             "User-Agent": "test-api/1",
         }
+        # Connections are kept: opening one for every look would cost more than all the answers.
+        self._pool = urllib3.PoolManager(
+            timeout=TIMEOUT, retries=1, ssl_context=ssl.create_default_context(cadata=authority)
+        )
 
     def get(self, path: str) -> Json:
         """An object or a list. Raises ApiError, also where there is none."""
@@ -70,15 +73,15 @@ class Api:
         self._ask("DELETE", path)
 
     def _ask(self, method: str, path: str, body: Json | None = None, form: str = "application/json") -> Json | None:
-        data = None if body is None else json.dumps(body).encode()
-        headers = self._headers | {"Content-Type": form}
-        request = urllib.request.Request(self._server + path, data, headers, method=method)  # noqa: S310  # https
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT, context=self._trust) as answer:  # noqa: S310
-                said: Json = json.load(answer)
-                return said
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code == 404 and method in {"GET", "DELETE"}:
-                    return None
-                raise ApiError(f"{method} {path}: {error.code}: {error.read().decode(errors='replace')}") from None
+        answer = self._pool.request(
+            method,
+            self._server + path,
+            body=None if body is None else json.dumps(body),
+            headers=self._headers | {"Content-Type": form},
+        )
+        if answer.status == 404 and method in {"GET", "DELETE"}:
+            return None
+        if answer.status >= 400:
+            raise ApiError(f"{method} {path}: {answer.status}: {answer.data.decode(errors='replace')}")
+        said: Json = answer.json()
+        return said
