@@ -11,24 +11,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from controller.bounds import Bounds
+
 
 def default_data_dir() -> Path:
     """The folder for the database and the Git mirrors: `$XDG_STATE_HOME/tandem`."""
     state_home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(state_home) / "tandem"
-
-
-class Bounds(BaseModel):
-    """Limits on what a repository may bring in; what exceeds one is refused by name, never truncated."""
-
-    model_config = ConfigDict(frozen=True)
-
-    document_bytes: int = 1 << 20
-    file_bytes: int = 4 << 20
-    depth: int = 64
-    documents_per_file: int = 2_000
-    aliases_per_file: int = 1_000
-    expanded_nodes: int = 200_000
 
 
 class Settings(BaseModel):

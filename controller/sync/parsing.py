@@ -7,19 +7,21 @@ one blob bad, and the controller's loop and its leases go on.
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from math import ceil
 from pathlib import Path
 from typing import Self
 
 import controller
+from controller.bounds import Bounds
 from controller.errors import Reason
-from controller.settings import Bounds
 from controller.sync.parse.documents import DocRef, Fault, FileResult, Seal
 from controller.sync.parse.edit import EditRefusedError
 from controller.sync.parse.frames import edit_request, parse_request, respell_request, result_of, take_frames, unframed
@@ -65,7 +67,7 @@ class ParserPool:
         died: Callable[[], None] = lambda: None,
     ) -> None:
         self._died = died
-        arguments = (bounds or Bounds()).model_dump_json()
+        arguments = json.dumps(asdict(bounds or Bounds()))
         self._children = [Child(program, arguments, timeout) for _ in range(children)]
         self._idle: asyncio.LifoQueue[Child] = asyncio.LifoQueue()
         for child in self._children:

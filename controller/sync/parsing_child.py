@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import json
 import signal
 import socket
 import sys
 from collections.abc import Iterable, Iterator
 
-from controller.settings import Bounds
+from controller.bounds import Bounds
 from controller.sync.parse.documents import read_file, read_opened
 from controller.sync.parse.edit import EditRefusedError, edit_file
 from controller.sync.parse.frames import (
@@ -37,7 +38,7 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     connection = socket.socket(fileno=int(sys.argv[1]))
-    bounds = Bounds.model_validate_json(sys.argv[2])
+    bounds = Bounds(**json.loads(sys.argv[2]))
     # Collecting while a file is read finds nothing and costs a quarter of the time; what is loaded by now stays anyway.
     gc.freeze()
     gc.disable()

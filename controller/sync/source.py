@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from controller.api.v1alpha1.repository import VerifyMode
+from controller.bounds import Bounds
 from controller.errors import Reason, WaitingError
 from controller.git.credentials import ANONYMOUS, Credentials, credentials_from
 from controller.git.disk import Usage
@@ -22,7 +23,6 @@ from controller.git.remote import is_ssh
 from controller.git.signatures import Keyring
 from controller.git.trees import SUBMODULE, Entry
 from controller.kube.secrets import SecretReader
-from controller.settings import Bounds
 from controller.sync.declared import Blob
 from controller.sync.gitside import Source
 from controller.sync.parse.documents import Fault, FileResult, Seal

@@ -9,8 +9,8 @@ from pathlib import Path as FilePath
 from random import Random
 from typing import NamedTuple
 
+from controller.bounds import Bounds
 from controller.objects import Json, decoded
-from controller.settings import Bounds
 from controller.sync.parse.documents import DocRef, ParsedDocument, read_file
 from tests.support.places import Path, Place, documents
 

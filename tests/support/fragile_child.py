@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import controller.sync.parse.documents
-from controller.settings import Bounds
+from controller.bounds import Bounds
 from controller.sync import parsing_child
 
 HANG = b"# hang here\n"

@@ -14,8 +14,8 @@ from controller.api.v1alpha1.syncconflict import (
     ResolutionStrategy,
     SyncConflict,
 )
+from controller.bounds import Bounds
 from controller.objects import Json, canonical
-from controller.settings import Bounds
 from controller.sync.parse.loader import UnreadableError, load_yaml
 from controller.sync.plan.fieldpath import parse_path, render_path
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from controller.bounds import Bounds
 from controller.errors import Reason
 from controller.objects import Json, ObjectKey, group_of
-from controller.settings import Bounds
 from controller.sync.parse.content import content_refusal, declared_content, key_refusal
 from controller.sync.parse.loader import Loaded, UnreadableError, load_json, load_yaml
 from controller.sync.parse.scan import checked_text

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from controller.bounds import Bounds
 from controller.errors import Reason, RejectedError
 from controller.objects import decoded
-from controller.settings import Bounds
 from controller.sync.parse.content import declared_content
 from controller.sync.parse.conventions import style_of
 from controller.sync.parse.cuts import spliced

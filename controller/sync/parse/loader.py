@@ -15,8 +15,8 @@ from typing import Any, NoReturn, cast
 from yaml import MappingNode, Node, ScalarNode, SequenceNode, YAMLError
 from yaml._yaml import CParser
 
+from controller.bounds import Bounds
 from controller.objects import Json, canonical
-from controller.settings import Bounds
 from controller.sync.parse.scalars import PLAIN, TEXT, ScalarError, json_number, scalar_key, scalar_value
 
 _NON_SPECIFIC = re.compile(r"(?:&\S+\s+)?!(?=\s)")

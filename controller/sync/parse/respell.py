@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from controller.bounds import Bounds
 from controller.errors import Reason
 from controller.objects import Json
-from controller.settings import Bounds
 from controller.sync.parse.content import escaped
 from controller.sync.parse.conventions import style_of
 from controller.sync.parse.cuts import spliced

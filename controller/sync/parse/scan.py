@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import yaml
 
-from controller.settings import Bounds
+from controller.bounds import Bounds
 from controller.sync.parse.loader import UnreadableError
 
 BOM = b"\xef\xbb\xbf"

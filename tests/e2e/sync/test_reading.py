@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from controller.bounds import Bounds
 from controller.objects import Json, decoded
-from controller.settings import Bounds
 from controller.sync.parse.content import declared_content
 from controller.sync.parse.documents import ParsedDocument, read_file
 from tests.support.edits import FILES, MANIFESTS

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.bounds import Bounds
 from controller.errors import Reason
-from controller.settings import Bounds
 from controller.sync.parse.documents import FileResult, read_file
 from controller.sync.parsing import DEADLY, Blob, ParserPool, ResultCache, batches
 from tests.support.fragile_child import HANG

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from controller.bounds import Bounds
 from controller.objects import canonical, decoded
-from controller.settings import Bounds
 from controller.sync.parse.documents import DocRef, read_file
 from controller.sync.parse.edit import EditRefusedError, edit_file
 from controller.sync.parsing import DEADLY, ParserPool

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from controller.bounds import Bounds
 from controller.errors import Reason
 from controller.objects import ObjectKey, canonical, decoded
-from controller.settings import Bounds
 from controller.sync.parse.documents import DocRef, Fault, FileResult, read_file
 
 BOUNDS = Bounds()

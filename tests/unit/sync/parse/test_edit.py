@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from controller.bounds import Bounds
 from controller.errors import Reason
 from controller.objects import Json, canonical, decoded
-from controller.settings import Bounds
 from controller.sync.parse.documents import DocRef, read_file
 from controller.sync.parse.edit import EditRefusedError, edit_file, render_document
 from controller.sync.parse.render import Style

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from controller.bounds import Bounds
 from controller.objects import Json, canonical, decoded
-from controller.settings import Bounds
 from controller.sync.parse.documents import DocRef, read_file
 from controller.sync.parse.edit import edit_file, render_document
 from controller.sync.parse.render import Renderer, Style, json_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.settings import Bounds
+from controller.bounds import Bounds
 from controller.sync.parse.loader import UnreadableError, load_json, load_yaml, text_size
 
 BOUNDS = Bounds()

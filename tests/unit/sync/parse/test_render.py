@@ -9,8 +9,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from controller.bounds import Bounds
 from controller.objects import Json, canonical
-from controller.settings import Bounds
 from controller.sync.parse.loader import load_json, load_yaml
 from controller.sync.parse.render import (
     AwkwardError,

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from controller.bounds import Bounds
 from controller.errors import Reason
-from controller.settings import Bounds
 from controller.sync.parse.edit import EditRefusedError
 from controller.sync.parse.respell import Text, respelled
 

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
+from controller.bounds import Bounds
 from controller.objects import canonical
-from controller.settings import Bounds
 from controller.sync.parse.loader import UnreadableError, load_yaml
 from controller.sync.parse.scalars import (
     PLAIN,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.settings import Bounds
+from controller.bounds import Bounds
 from controller.sync.parse.loader import UnreadableError
 from controller.sync.parse.scan import checked_text, is_suspicious
 

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.bounds import Bounds
 from controller.errors import Reason
-from controller.settings import Bounds
 from controller.sync.parse.documents import CLOSED_FAULT, VEILED, FileResult, Seal, read_file, read_opened
 
 BOUNDS = Bounds()

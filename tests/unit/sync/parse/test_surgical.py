@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.bounds import Bounds
 from controller.objects import canonical, decoded
-from controller.settings import Bounds
 from controller.sync.parse.documents import DocRef, FileResult, read_file
 from controller.sync.parse.edit import edit_file
 from tests.support.edits import AWKWARD, FILES, MANIFESTS, Edit, applied, generated
