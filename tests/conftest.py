@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import signal
@@ -40,12 +41,24 @@ for ignored in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
 
+# Until the tests are collected: what is made by then stays to the end, and it would be searched again and again.
+gc.disable()
+
+# The servers that tests start collect less often: there is memory for it, and the cores are what everybody waits for.
+os.environ.setdefault("GOGC", "400")
+
 IDENTITIES = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have a place for what the workers tell."""
     config.stash[IDENTITIES] = []
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for, in what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
