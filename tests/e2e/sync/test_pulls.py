@@ -119,8 +119,8 @@ def test_what_was_said_is_not_said_again(own_tandem: Tandem, fabrics: Fabrics, a
     head = at.commit_on("bigger", "deploy/more.yaml", API)
     number = at.propose("bigger")
     fabrics.eventually(lambda: state(at, fabrics, head) == ("success", "1 object: 1 create"))
+    fabrics.eventually(lambda: planned(own_tandem) == [number])
     before = at.repository.ask("GET", f"/issues/{number}/comments"), at.statuses(head)
-    assert planned(own_tandem) == [number]
     own_tandem.restart()
     aside = at.commit_on("aside", "other.txt", "no document\n")
     other = at.propose("aside")
