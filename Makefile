@@ -6,8 +6,8 @@ STAMP := $(VENV)/.installed
 PURE  := controller.sync.plan controller.sync.parse
 
 # How many tests run at once; each worker of the end-to-end tests has a control plane of its own (600 MB). They wait for
-# one another and for deadlines, so that three keep two cores busy.
-WORKERS ?= 3
+# one another and for deadlines, so that four keep two cores busy.
+WORKERS ?= 4
 
 # The first interpreter on PATH that is new enough; only used where uv is missing.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \

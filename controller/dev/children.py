@@ -16,11 +16,25 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from controller.dev.errors import StartError
 
 LEASH = Path(__file__).with_name("leash.py")
+
+
+class Process(Protocol):
+    """A process that was started, as `subprocess.Popen` shows it; it leads a process group."""
+
+    @property
+    def pid(self) -> int:
+        """Its number, which is also its group's."""
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code, once it has ended. Raises `subprocess.TimeoutExpired` after so many seconds."""
 
 
 def spawn(
@@ -58,10 +72,11 @@ def _leashed(command: list[str]) -> list[str]:
     return [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), program, *command[1:]]
 
 
-def stop_process(process: subprocess.Popen[bytes], grace: float) -> int:
+def stop_process(process: Process, grace: float) -> int:
     """SIGTERM to the whole group; what is left of it after `grace` seconds gets SIGKILL. Returns the exit code."""
-    if process.poll() is not None:  # its number may belong to somebody else by now
-        return process.returncode
+    code = process.poll()
+    if code is not None:  # its number may belong to somebody else by now
+        return code
     _signal_group(process, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(grace)
@@ -69,14 +84,14 @@ def stop_process(process: subprocess.Popen[bytes], grace: float) -> int:
     return process.wait()
 
 
-def kill_process(process: subprocess.Popen[bytes]) -> None:
+def kill_process(process: Process) -> None:
     """SIGKILL to the whole group, as a crash would be."""
     if process.poll() is None:
         _signal_group(process, signal.SIGKILL)
         process.wait()
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(process: Process, number: signal.Signals) -> None:
     # Gone is what we want; macOS says "not permitted" for a group of which only a zombie is left.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
@@ -100,7 +115,7 @@ class Child:
         self.log = log
         self._cwd = cwd
         self._env = env
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def pid(self) -> int:
@@ -122,8 +137,7 @@ class Child:
         if self.running:
             raise StartError(f"{self.name} is running already (process {self.pid})")
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = spawn(self.command, stdout=log, cwd=self._cwd, env=self._env)
+        self._process = self._begin()
 
     def wait(self, timeout: float) -> int:
         """Wait at most `timeout` seconds for its end and return the exit code; `TimeoutError` if it goes on."""
@@ -149,7 +163,11 @@ class Child:
         with self.log.open(errors="replace") as log:
             return "".join(deque(log, maxlen=lines)).rstrip() or "(nothing was written)"
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _begin(self) -> Process:
+        with self.log.open("ab") as log:
+            return spawn(self.command, stdout=log, cwd=self._cwd, env=self._env)
+
+    def _started(self) -> Process:
         if self._process is None:
             raise StartError(f"{self.name} was not started yet")
         return self._process

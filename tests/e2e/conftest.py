@@ -98,7 +98,8 @@ def module_tandem(
     identity: Identity, crds: None, stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Tandem]:
     """The controller that the tests of a module share; started by the first one that asks for `tandem`."""
-    launch = Launch(identity.kubeconfig, tmp_path_factory.mktemp("tandem"), f"tandem-{secrets.token_hex(4)}")
+    namespace = f"tandem-{secrets.token_hex(4)}"
+    launch = Launch(identity.kubeconfig, tmp_path_factory.mktemp("tandem"), namespace, warm=True)
     identity.install(launch.namespace)
     shared = Tandem(launch)
     yield shared
@@ -123,7 +124,7 @@ def make_tandem(identity: Identity, crds: None, stage: Stage, tmp_path: Path) ->
     def make(through: FaultProxy | None = None, **options: Any) -> Tandem:
         number = len(made)
         kubeconfig = identity.kubeconfig if through is None else through.leading(identity.kubeconfig)
-        launch = Launch(kubeconfig, tmp_path / f"tandem-{number}", f"tandem-{secrets.token_hex(4)}")
+        launch = Launch(kubeconfig, tmp_path / f"tandem-{number}", f"tandem-{secrets.token_hex(4)}", warm=True)
         if "namespace" not in options:
             identity.install(launch.namespace)
         made.append(Tandem(replace(launch, **options)))

@@ -18,6 +18,7 @@ from controller.dev.children import Child
 from controller.dev.ports import free_port
 from controller.sops.locate import find_sops
 from tests.support.wait import wait_until
+from tests.support.warm import WarmChild
 
 READY = 60.0  # seconds until a controller must be of use; one or two where nothing else runs
 STOP = 20.0  # seconds until it must have ended after SIGTERM, before it is killed: it promises 10
@@ -36,6 +37,7 @@ class Launch:
     database: str = ""  # "": a SQLite file in `folder`
     environ: Mapping[str, str] = field(default_factory=dict)  # besides this process's, without its TANDEM_*
     flags: Sequence[str] = ()
+    warm: bool = False  # begun by a fork, see `warm.py`
 
     @property
     def data_dir(self) -> Path:
@@ -76,7 +78,8 @@ class Tandem:
         self.port = free_port()
         launch.folder.mkdir(parents=True, exist_ok=True)
         log = launch.folder / "tandem.log"
-        self._child = Child("tandem run", launch.command(self.port), log, env=launch.environment())
+        begin = WarmChild if launch.warm else Child
+        self._child: Child = begin("tandem run", launch.command(self.port), log, env=launch.environment())
 
     @property
     def url(self) -> str:
