@@ -1,8 +1,8 @@
 """Controllers without the second in which Python loads what they are made of: forked from a process that has it all.
 
 Such a controller is a process of its own like any other, with its command line, environment, log, process group and
-end; only its hash seed is that of its fellows. A quarter of what the end-to-end tests cost was this second. `tandem dev`, `tandem demo` and the
-benchmarks start the program from nothing, and so do the tests of these.
+end; only its hash seed is that of its fellows. A quarter of what the end-to-end tests cost was this second.
+`tandem dev`, `tandem demo` and the benchmarks start the program from nothing, and so do the tests of these.
 """
 
 from __future__ import annotations
