@@ -8,13 +8,16 @@ import pty
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from controller.dev.children import kill_process
 from controller.dev.controlplane import ControlPlane
 from tests.support.tandem import Launch
+from tests.support.warm import Forked, Place
 
 PROGRAMS = Path(sys.executable).parent  # where the console scripts are installed
 TIMEOUT = 90.0  # seconds for one command; two where nothing else runs
@@ -65,18 +68,16 @@ class Cli:
         return replace(self, **changes)
 
     def __call__(self, *arguments: str, stdin: str = "", timeout: float = TIMEOUT) -> Said:
-        """Run a command to its end, with its outputs piped."""
-        done = subprocess.run(
-            self.command(*arguments),
-            input=stdin,
-            env=self.environment(),
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Said(done.returncode, done.stdout, done.stderr)
+        """Run a command to its end, with its outputs in files."""
+        with tempfile.TemporaryDirectory() as folder:
+            given, out, err = (Path(folder, name) for name in ("in", "out", "err"))
+            given.write_text(stdin)
+            process = Forked(self.command(*arguments), Place(self.environment(), out, err, self.home, given))
+            try:
+                code = process.wait(timeout)
+            finally:
+                kill_process(process)
+            return Said(code, out.read_text(), err.read_text())
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command that waits for something; the caller ends it."""

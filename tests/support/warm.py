@@ -1,8 +1,9 @@
-"""Controllers without the second in which Python loads what they are made of: forked from a process that has it all.
+"""`tandem` without the second in which Python loads what it is made of: forked from a process that has it all.
 
-Such a controller is a process of its own like any other, with its command line, environment, log, process group and
-end; only its hash seed is that of its fellows. A quarter of what the end-to-end tests cost was this second.
-`tandem dev`, `tandem demo` and the benchmarks start the program from nothing, and so do the tests of these.
+Such a controller or command is a process of its own like any other, with its command line, environment, files, process
+group and end; only its hash seed is that of its fellows. A third of what the end-to-end tests cost was this second.
+`tandem dev`, `tandem demo` and the benchmarks start the program from nothing, and so do the tests of these, of the
+plugin, and of commands on a terminal or with somebody waiting at their end of a pipe.
 """
 
 from __future__ import annotations
@@ -15,17 +16,31 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from controller.cli.app import COMMANDS, main
 from controller.dev.children import Child
 from controller.dev.leash import PR_SET_PDEATHSIG
 
-PROGRAM = "controller.cli.run"  # what is loaded once: the module of `tandem run`, with all that it imports
+# Loaded once: what any command is made of.
+_PRELOADED = [f"controller.cli.{name}" for name in sorted({command.module for command in COMMANDS.values()})]
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload([PROGRAM, __name__])
+_SERVER.set_forkserver_preload([*_PRELOADED, __name__])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process finds itself: its whole environment, its folder, and the files that it reads and appends to."""
+
+    environ: Mapping[str, str]
+    stdout: Path
+    stderr: Path
+    folder: Path | None = None
+    stdin: Path = Path(os.devnull)
 
 
 class WarmChild(Child):
@@ -36,16 +51,17 @@ class WarmChild(Child):
         self._environ = dict(env)
 
     def _begin(self) -> Forked:
-        return Forked([str(part) for part in self.command[3:]], self._environ, self.log)
+        place = Place(self._environ, stdout=self.log, stderr=self.log)
+        return Forked(["tandem", *(str(part) for part in self.command[3:])], place)
 
 
 class Forked:
     """One such process, as `subprocess.Popen` would show it."""
 
-    def __init__(self, arguments: list[str], environ: dict[str, str], log: Path) -> None:
-        """`arguments`: those of `tandem`."""
+    def __init__(self, command: list[str], place: Place) -> None:
+        """`command`: the name it is called by, and its arguments."""
         ready, tell = _SERVER.Pipe(duplex=False)
-        self._process: ForkServerProcess = _SERVER.Process(target=_become, args=(arguments, environ, str(log), tell))
+        self._process: ForkServerProcess = _SERVER.Process(target=_become, args=(command, place, tell))
         self._process.start()
         tell.close()
         with ready, suppress(EOFError):  # it leads its group before anybody can want to end it
@@ -69,20 +85,26 @@ class Forked:
         return self._process.exitcode
 
 
-def _become(arguments: list[str], environ: dict[str, str], log: str, tell: Connection) -> None:
-    """In the new process: be `tandem` with these arguments, and nothing of whoever started it."""
+def _become(command: list[str], place: Place, tell: Connection) -> None:
+    """In the new process: be `tandem`, and nothing of whoever started it."""
     os.setpgid(0, 0)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.environ.clear()
-    os.environ.update(environ)
-    written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    for output in (1, 2):
-        os.dup2(written, output)
-    os.close(written)
+    os.environ.update(place.environ)
+    if place.folder is not None:
+        os.chdir(place.folder)
+    appending = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    for number, path, flags in (
+        (0, place.stdin, os.O_RDONLY),
+        (1, place.stdout, appending),
+        (2, place.stderr, appending),
+    ):
+        opened = os.open(path, flags, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  # multiprocessing has put the null device in its place
     with tell:
         tell.send_bytes(b"ready")
-    sys.argv = ["tandem", *arguments]
-    from controller.cli import main  # noqa: PLC0415  # loaded already
-
+    sys.argv = command
     sys.exit(main())
