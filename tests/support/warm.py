@@ -14,7 +14,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -46,12 +46,9 @@ class Place:
 class WarmChild(Child):
     """`python -m controller …`, begun by a fork. Its command is that of the `Child` it stands for."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], log: Path, *, env: Mapping[str, str]) -> None:
-        super().__init__(name, command, log, env=env)
-        self._environ = dict(env)
-
     def _begin(self) -> Forked:
-        place = Place(self._environ, stdout=self.log, stderr=self.log)
+        assert self._env is not None  # it would be the fork server's
+        place = Place(self._env, stdout=self.log, stderr=self.log, folder=self._cwd)
         return Forked(["tandem", *(str(part) for part in self.command[3:])], place)
 
 
